@@ -1,0 +1,143 @@
+"""A model's card: what it is, how it wants its input, what it learned from and how well it does.
+
+The card travels inside the weights (ONNX and safetensors metadata, key ``graspling``) as JSON, so
+that a file of weights alone can be used rightly. Shipped models repeat it in a sidecar
+``<name>.json`` that adds the sha256 of the ONNX file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from graspling.errors import InputError
+from graspling.image import Preparation
+from graspling.maps import Decoding
+
+SCHEMA = "graspling/card"
+SCHEMA_VERSION = 1
+METADATA_KEY = "graspling"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The data behind the weights.
+
+    Attributes:
+        data: kind of data set, as in ``graspling evaluate --data``.
+        terms: licence or terms of that data.
+        split, fold, split_hash: which part; empty when all of it was used.
+        ids: the training samples, so that an evaluation can tell what was seen.
+    """
+
+    data: str = ""
+    terms: str = ""
+    split: str = ""
+    fold: int | None = None
+    split_hash: str = ""
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that is known about a model.
+
+    Attributes:
+        name: ``<network>-<data>-<modality>`` for shipped models.
+        network: what ``graspling.networks.build`` calls it.
+        paper: where the network was published.
+        parameters: number of weights.
+        macs: multiply-accumulates for one input of 224 x 224 pixels.
+        preparation: how a frame becomes the input; holds the modality and size.
+        decoding: how maps become grasps.
+        threshold: quality that a grasp must exceed, chosen on validation data.
+        trained_on: data, terms, split and ids.
+        recipe: the resolved settings of the training run.
+        seed: of the training run.
+        score: the share in [0, 1] by which models are compared; None = not evaluated.
+        scores: every score with split, hash, interval and command.
+        height_range: camera heights above the table that the data held, metres; None = unknown
+            or (colour only) without meaning.
+        licence: of the weights.
+    """
+
+    name: str
+    network: str
+    preparation: Preparation
+    paper: str = ""
+    parameters: int = 0
+    macs: int = 0
+    decoding: Decoding = field(default_factory=Decoding)
+    threshold: float = 0.0
+    trained_on: TrainedOn = field(default_factory=TrainedOn)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    score: float | None = None
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    height_range: tuple[float, float] | None = None
+    licence: str = "MIT"
+
+    @property
+    def modality(self) -> str:
+        """ "rgb", "depth" or "rgbd"."""
+        return self.preparation.modality
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with schema name and version first."""
+        head = {"schema": SCHEMA, "version": SCHEMA_VERSION}
+        return head | asdict(self) | {"modality": self.modality}
+
+    def to_json(self) -> str:
+        """JSON text, indented for readers."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "card") -> Card:
+        """From :meth:`to_json`.
+
+        Args:
+            source: file name for the error message.
+
+        Raises:
+            InputError: not a card, another schema version, a missing key or a wrong type.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{source}: the card is not JSON ({error})") from None
+        return cls.from_dict(document, source)
+
+    @classmethod
+    def from_dict(cls, document: Any, source: str = "card") -> Card:
+        """From :meth:`to_dict`; raises as :meth:`from_json`. Keys it does not know are left out."""
+        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+            raise InputError(f'{source}: is no card of a graspling model ("schema": "{SCHEMA}")')
+        if document.get("version") != SCHEMA_VERSION:
+            raise InputError(
+                f"{source}: the card has schema version {document.get('version')!r}, this release "
+                f"reads version {SCHEMA_VERSION}: update graspling"
+            )
+        try:
+            parts = {
+                "preparation": Preparation.from_dict(document["preparation"]),
+                "decoding": _make(Decoding, document.get("decoding", {})),
+                "trained_on": _make(TrainedOn, document.get("trained_on", {}), ids=tuple),
+            }
+            card = _make(cls, {**document, **parts}, height_range=lambda v: v and tuple(v))
+            if not isinstance(card.name, str) or not 0 <= card.threshold < 1:
+                raise InputError("expected a name and a threshold in [0, 1)")
+        except KeyError as error:
+            raise InputError(f"{source}: the card lacks {error}") from None
+        except (InputError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{source}: the card cannot be used: {error}") from None
+        return card
+
+
+def _make(kind: type[T], values: Mapping[str, Any], **convert: Any) -> T:
+    """A dataclass from the keys it knows; ``convert`` brings JSON's lists back to tuples."""
+    known = {f.name: values[f.name] for f in fields(kind) if f.name in values}  # type: ignore[arg-type]
+    return kind(**{k: convert[k](v) if k in convert else v for k, v in known.items()})

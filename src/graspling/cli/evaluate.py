@@ -1,0 +1,155 @@
+"""`graspling evaluate` and `graspling compare`: the rectangle metric on a data set."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from graspling.cli.output import progress, say, table, warn, write_json
+from graspling.cli.parse import Data, File, Json, NameWord, Text
+from graspling.datasets import Dataset, open_dataset
+from graspling.detector import load
+from graspling.errors import InputError
+from graspling.evaluation.compare import compare as compare_results
+from graspling.evaluation.evaluate import Result, Subset, choose
+from graspling.evaluation.evaluate import evaluate as evaluate_detector
+from graspling.evaluation.failures import failure_sheet
+from graspling.evaluation.rectangle import JAW_RULE, Rule
+from graspling.pictures import write_picture
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What evaluate and compare have in common: the images and the rule."""
+
+    data: Data = ""
+    """The data set, for example cornell:FOLDER."""
+    split: Text = ""
+    """Name of a split of the data set or its JSON file; without it all labelled images."""
+    fold: int = 0
+    """Fold of the split."""
+    part: Literal["train", "val", "test"] = "test"
+    """Part of the fold."""
+    iou: float = 0.25
+    """Overlap that a grasp must exceed."""
+    angle: float = 30.0
+    """Angle difference that it must not reach, degrees."""
+    at_least: bool = False
+    """Reaching a limit is enough (>= and <=)."""
+    nearest: bool = False
+    """Judge by the nearest label instead of any."""
+    iou_only: bool = False
+    """Leave the angle out."""
+    threads: int = 1
+    """CPU threads."""
+    json: Json = ""
+
+    def rule(self) -> Rule:
+        """When a grasp is correct."""
+        return Rule(self.iou, self.angle, self.at_least, self.nearest, self.iou_only)
+
+    def open(self) -> tuple[Dataset, Subset]:
+        """The data set and the images of it."""
+        if not self.data:
+            raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
+        dataset = open_dataset(self.data)
+        return dataset, choose(dataset, self.split, self.fold, self.part)
+
+    def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
+        """Evaluate one model, with a warning when it was trained on what it is judged by."""
+        detector = load(model or None, threads=self.threads)
+        result = evaluate_detector(detector, dataset, subset, rule=self.rule(), progress=progress)
+        if result.trained_on:
+            warn(
+                f"{result.model} was trained on {result.trained_on} of these {result.n} images; "
+                "the score says little about new ones (use --split and --part test)"
+            )
+        if result.unlabelled:
+            warn(f"{len(result.unlabelled)} images have no label rectangle and are left out")
+        return result
+
+
+@dataclass(frozen=True)
+class Evaluate(Judging):
+    """Score a model: is the best grasp of each image close enough to a label?"""
+
+    model: Text = ""
+    """Shipped name, .onnx or .safetensors file; by default the best shipped one."""
+    failures: File = ""
+    """Write a sheet of the images that went wrong there."""
+
+
+def evaluate(options: Evaluate) -> None:
+    """Evaluate, print and write."""
+    dataset, subset = options.open()
+    result = options.run(options.model, dataset, subset)
+    command = shlex.join(["graspling", *sys.argv[1:]])
+    if options.failures:
+        write_picture(options.failures, failure_sheet(dataset, result))
+    write_json(result.to_dict() | {"command": command}, options.json)
+    say(report(result), json_target=options.json)
+    if options.failures:
+        say(f"written: {options.failures}", json_target=options.json)
+    elif result.failures:
+        say("(--failures OUT.png draws what went wrong)", json_target=options.json)
+
+
+def report(result: Result) -> str:
+    """The result for a person."""
+    low, high = result.interval
+    subset = result.subset
+    where = subset.split
+    if subset.split_hash:
+        where += f" ({subset.split_hash}), fold {subset.fold}, {subset.part}"
+    angles = table(["angle <", *result.by_angle()], [["accuracy", *result.by_angle().values()]])
+    ious = table(["IoU >", *result.by_iou()], [["accuracy", *result.by_iou().values()]])
+    return "\n".join(
+        [
+            f"model     {result.model}, seed {result.seed}",
+            f"data      {result.data}, {where}: {result.n} images",
+            f"crop      {result.crop}; jaw: {JAW_RULE}; threshold 0",
+            f"rule      {result.rule}",
+            f"accuracy  {result.accuracy:.3f}  (95 % interval {low:.3f} to {high:.3f})",
+            "",
+            angles,
+            "",
+            ious,
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Compare(Judging):
+    """Paired test of two models on the same images, by bootstrap over objects."""
+
+    a: NameWord = ""
+    """Model A: shipped name, .onnx or .safetensors file."""
+    b: NameWord = ""
+    """Model B."""
+    repeats: int = 10_000
+    """Bootstrap samples."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+
+def compare(options: Compare) -> None:
+    """Compare, print and write."""
+    if not options.a or not options.b:
+        raise InputError("compare needs two models: graspling compare A B --data KIND:FOLDER")
+    dataset, subset = options.open()
+    result_a = options.run(options.a, dataset, subset)
+    result_b = options.run(options.b, dataset, subset)
+    found = compare_results(result_a, result_b, repeats=options.repeats, seed=options.seed)
+    write_json(found.to_dict(), options.json)
+    low, high = found.difference.interval
+    rows = [["A", result_a.model, result_a.accuracy], ["B", result_b.model, result_b.accuracy]]
+    lines = [
+        table(["", "model", "accuracy"], rows),
+        "",
+        f"B - A = {found.difference.difference:+.3f}  (95 % interval {low:+.3f} to {high:+.3f}), "
+        f"p = {found.difference.p:.4f}; {found.difference.n} images of "
+        f"{found.difference.n_objects} objects",
+    ]
+    say("\n".join(lines), json_target=options.json)

@@ -1,0 +1,93 @@
+"""`graspling models`: networks that can be built and models that are shipped."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from graspling import models as shipped_models
+from graspling.cli.output import say, table, write_json
+from graspling.cli.parse import Json, Text
+from graspling.errors import InputError
+
+
+@dataclass(frozen=True)
+class Models:
+    """List networks (to train) and shipped models (to use) with their size and score."""
+
+    json: Json = ""
+    details: Text = ""
+    """Print all that is known about one of them."""
+
+
+def models(options: Models) -> None:
+    """List, or show one."""
+    if options.details:
+        write_json(details(options.details), options.json or "-")
+        return
+    rows = listing()
+    write_json(rows, options.json)
+    headers = [
+        "name",
+        "modality",
+        "parameters",
+        "MACs at 224",
+        "shipped",
+        "bytes",
+        "score",
+        "paper",
+    ]
+    columns = ["name", "modality", "parameters", "macs", "shipped", "bytes", "score", "paper"]
+    cells = [[_word(row[column]) for column in columns] for row in rows]
+    if options.json != "-":
+        say(table(headers, cells))
+
+
+def listing() -> list[dict[str, Any]]:
+    """Shipped models first, then every network for every modality.
+
+    Needs no PyTorch: the sizes of networks are in a table made by the lab.
+    """
+    rows = [_shipped(name) for name in shipped_models.shipped()]
+    return rows + [
+        {**row, "shipped": False, "bytes": None, "score": None} for row in network_table()
+    ]
+
+
+def network_table() -> list[dict[str, Any]]:
+    """One row for each network and modality: name, modality, parameters, macs at 224, paper."""
+    # A file inside graspling.networks, found without importing that package (it needs PyTorch).
+    file = resources.files("graspling") / "networks" / "table.json"
+    rows: list[dict[str, Any]] = json_module.loads(file.read_text(encoding="utf-8"))
+    return rows
+
+
+def details(name: str) -> Any:
+    """The card of a shipped model, or the rows of a network."""
+    if name in shipped_models.shipped():
+        return shipped_models.card(name).to_dict()
+    rows = [row for row in listing() if row["name"] == name]
+    if not rows:
+        known = ", ".join(sorted({row["name"] for row in listing()}))
+        raise InputError(f"no model or network {name!r}; choose one of {known}")
+    return rows
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    card = shipped_models.card(name)
+    return {
+        "name": name,
+        "modality": card.modality,
+        "parameters": card.parameters,
+        "macs": card.macs,
+        "paper": card.paper,
+        "shipped": True,
+        "bytes": shipped_models.path(name).stat().st_size,
+        "score": card.score,
+    }
+
+
+def _word(value: object) -> object:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

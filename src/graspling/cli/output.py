@@ -1,0 +1,69 @@
+"""What a command prints and writes: tables, JSON, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from graspling.files import write_text
+
+T = TypeVar("T")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns of text; a column whose cells all look like numbers is set to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    right = [
+        all(row[i][:1] in "-0123456789" for row in cells) and bool(cells)
+        for i in range(len(headers))
+    ]
+    lines = []
+    for row in [list(headers), ["-" * width for width in widths], *cells]:
+        aligned = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def say(text: str, *, json_target: str = "") -> None:
+    """Print for a person: to standard output, or to standard error while JSON goes there."""
+    print(text, file=sys.stderr if json_target == "-" else sys.stdout)
+
+
+def warn(text: str) -> None:
+    """A line on standard error."""
+    print(f"graspling: warning: {text}", file=sys.stderr)
+
+
+def write_json(document: Any, target: str) -> None:
+    """Write JSON to a file (whole or not at all), or to standard output for "-"; "" is nowhere."""
+    if not target:
+        return
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(target, text)
+
+
+def progress(items: Sequence[T]) -> Iterable[T]:
+    """The items, with a bar on standard error once it takes longer than two seconds."""
+    bar: Iterable[T] = tqdm(items, unit="img", delay=2, leave=False, file=sys.stderr)
+    return bar

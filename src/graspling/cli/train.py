@@ -1,0 +1,81 @@
+"""`graspling train`: a recipe, a data set, a folder for what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graspling.cli.lab import needs_lab
+from graspling.cli.output import say
+from graspling.cli.parse import Data, File, Integer, NameWord, Text, Texts
+from graspling.errors import InputError
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network. A recipe holds every setting; options here replace some of them."""
+
+    recipe: NameWord = ""
+    """Name of a recipe of the package or a .yaml file; with --resume the run's own."""
+    data: Data = ""
+    """The data set, for example cornell:FOLDER."""
+    out: File = ""
+    """Folder for the run; by default runs/RECIPE."""
+    init: Text = ""
+    """Fine-tune: a shipped model or a checkpoint to start from."""
+    resume: bool = False
+    """Go on with the run in --out."""
+    split: Text = ""
+    """Split of the data set, name or JSON file."""
+    fold: Integer = None
+    """Fold of the split."""
+    epochs: Integer = None
+    """Passes over the data."""
+    seed: Integer = None
+    """Of everything random."""
+    quick: bool = False
+    """Two small epochs, to see that everything works."""
+    set: Texts = ()
+    """Other settings, name=value; a dot goes deeper: lr=0.001 augmentation.rotation=90."""
+
+
+def train(options: Train) -> None:
+    """Resolve the recipe and train."""
+    with needs_lab():
+        from graspling.training import train as run
+        from graspling.training.recipe import load_recipe, recipe_names
+    source = options.recipe
+    if not source and options.resume and options.out:
+        source = str(Path(options.out) / "recipe.yaml")
+    if not source:
+        raise InputError(f"which recipe? choose one of {', '.join(recipe_names())} or a .yaml file")
+    recipe = load_recipe(source, **_changes(options, load_recipe(source).to_dict()))
+    if not recipe.data:
+        raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
+    out = Path(options.out or Path("runs") / Path(source).stem)
+    best = run(recipe.quick() if options.quick else recipe, out, resume=options.resume)
+    say(f"written: {best}")
+
+
+def _changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the recipe that the options replace, nested as in the recipe."""
+    names = ("data", "init", "split", "fold", "epochs", "seed")
+    changes = {name: getattr(options, name) for name in names}
+    changes = {name: value for name, value in changes.items() if value not in ("", None)}
+    for assignment in options.set:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set {assignment!r}: expected name=value")
+        *groups, name = path.split(".")
+        place = changes
+        for group in groups:
+            inner = place.get(group, settings.get(group))
+            if not isinstance(inner, dict):
+                raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
+            place[group] = dict(inner)
+            place, settings = place[group], inner
+        place[name] = yaml.safe_load(text)
+    return changes

@@ -1,0 +1,117 @@
+"""Augmentation that moves image, depth and labels together, in float.
+
+Geometry is one 2x3 affine that :class:`graspling.image.Preparation` joins to its own crop and
+resize, so an augmented image is resampled once. A mirror or a turn reaches the angle through
+:meth:`graspling.grasps.Grasps.transform`, never by flipping maps. Everything random is drawn from
+(seed, epoch, sample id): the order of the samples and the number of workers do not matter.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.datasets.sample import Sample
+
+Affine = NDArray[np.float64]
+
+
+def generator(seed: int, epoch: int, sample_id: str) -> np.random.Generator:
+    """The source of all randomness of one presentation of one sample."""
+    return np.random.default_rng([seed, epoch, zlib.crc32(sample_id.encode())])
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges to draw from; the defaults change nothing.
+
+    Attributes:
+        rotation_deg: turn about the frame's centre, uniform in plus or minus this.
+        zoom: (least, most) magnification, log-uniform. Depth is divided by it: the camera of a
+            magnified picture is nearer.
+        shift: largest move of the frame's centre, as share of its shorter side.
+        flip: probability of a mirror left to right.
+        brightness: largest change of the light, as share: pixels times 1 +- brightness.
+        contrast: largest change of the distance to mid-grey, as share.
+        colour: largest change of each colour channel by itself, as share.
+        gamma: largest change of the exponent, as share.
+        grey: probability that the colours are taken away.
+        invert: probability that dark and light are exchanged.
+        blur: probability of a Gaussian blur with a sigma up to 1.5 pixels.
+        noise: largest standard deviation of the pixel noise, as share of full scale.
+        depth_noise_m: largest standard deviation of the depth noise, metres.
+    """
+
+    rotation_deg: float = 0.0
+    zoom: tuple[float, float] = (1.0, 1.0)
+    shift: float = 0.0
+    flip: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    colour: float = 0.0
+    gamma: float = 0.0
+    grey: float = 0.0
+    invert: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    depth_noise_m: float = 0.0
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, Affine]:
+        """A jittered copy of the sample, still in its own frame, and the affine frame -> frame
+        (2, 3) to hand to the preparation. Labels are left in the old frame on purpose: the
+        preparation's total affine carries them to the input in one step."""
+        height, width = sample.size
+        affine, zoom = self.geometry(rng, height, width)
+        rgb, depth = sample.rgb, sample.depth
+        if rgb is not None:
+            rgb = self.jitter_colour(rgb, rng)
+        if depth is not None:
+            depth = depth / np.float32(zoom)
+            if self.depth_noise_m > 0:
+                sigma = rng.uniform(0, self.depth_noise_m)
+                noise = rng.standard_normal(depth.shape, dtype=np.float32) * np.float32(sigma)
+                depth = np.where(depth > 0, np.maximum(depth + noise, np.float32(1e-3)), depth)
+        return replace(sample, rgb=rgb, depth=depth), affine
+
+    def geometry(
+        self, rng: np.random.Generator, height: int, width: int
+    ) -> tuple[Affine, float]:
+        """A random affine (2, 3) about the frame's centre, and its magnification."""
+        turn = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
+        zoom = float(np.exp(rng.uniform(*np.log(self.zoom))))
+        mirror = -1.0 if rng.random() < self.flip else 1.0
+        move = rng.uniform(-self.shift, self.shift, size=2) * min(height, width)
+        cos, sin = np.cos(turn) * zoom, np.sin(turn) * zoom
+        linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+        centre = np.array([(width - 1) / 2, (height - 1) / 2])
+        return np.column_stack([linear, centre - linear @ centre + move]), zoom
+
+    def jitter_colour(
+        self, rgb: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """Light, contrast, exponent and tint by one table of 256 values a channel."""
+
+        def around(spread: float, size: int | None = None) -> NDArray[np.float64]:
+            return np.asarray(1 + rng.uniform(-spread, spread, size=size))
+
+        level = np.linspace(0, 1, 256)[:, None]
+        level = level ** around(self.gamma) * around(self.brightness) * around(self.colour, 3)
+        level = (level - 0.5) * around(self.contrast) + 0.5
+        grey, invert, blur = rng.random(3) < (self.grey, self.invert, self.blur)
+        if invert:
+            level = 1 - level
+        table = np.clip(level * 255 + 0.5, 0, 255).astype(np.uint8)
+        result = cv2.LUT(rgb, table.reshape(1, 256, 3))
+        if grey:
+            result = cv2.cvtColor(cv2.cvtColor(result, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        if blur:
+            result = cv2.GaussianBlur(result, (0, 0), float(rng.uniform(0.3, 1.5)))
+        sigma = rng.uniform(0, self.noise) * 255
+        if sigma > 0:
+            grain = rng.standard_normal(rgb.shape[:2], dtype=np.float32)[:, :, None] * sigma
+            result = np.clip(result + grain, 0, 255).astype(np.uint8)
+        return np.asarray(result, dtype=np.uint8)

@@ -1,0 +1,240 @@
+"""What every data set gives: samples by id, label faults by file and line, splits, pictures.
+
+A data set is one file beside this one with one subclass of :class:`Dataset`. It says which ids
+exist, how a frame is read and how its labels are read; what is common is here: the cache of
+decoded frames, collecting or refusing faults, splits, drawing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.datasets.cache import FrameCache
+from graspling.datasets.options import Option, boolean, number
+from graspling.datasets.records import FileFault, Frame, Labels, Sample
+from graspling.datasets.splits import Splits, image_wise, object_wise
+from graspling.errors import InputError
+from graspling.grasps import Grasps
+
+__all__ = ["Dataset", "FileFault", "Frame", "Labels", "Picture", "Sample"]
+
+Picture = NDArray[np.uint8]
+
+
+class Dataset(ABC):
+    """Samples by id.
+
+    Args:
+        root: folder of the data set.
+        strict: refuse malformed label rows instead of skipping and reporting them.
+        cache_mb: decoded frames kept in memory, in MB; 0 keeps none.
+
+    Attributes:
+        ids: labelled ids, sorted.
+        unlabelled_ids: frames without labels, sorted.
+        skipped_ids: frames that somebody left out on purpose; nothing reads them.
+        objects: object id of each id for which it is known.
+        dropped_ids: labelled ids that an option leaves out (a split may still name them).
+
+    Raises:
+        InputError: the folder is missing or holds nothing of this kind; the message says how the
+            data are obtained.
+    """
+
+    kind: ClassVar[str]
+    terms: ClassVar[str]
+    how_to_get: ClassVar[str]
+    common_options: ClassVar[Mapping[str, Option]] = {"strict": boolean, "cache_mb": number}
+    options: ClassVar[Mapping[str, Option]] = {}
+
+    def __init__(self, root: str | Path, *, strict: bool = False, cache_mb: float = 512) -> None:
+        self.root = Path(root)
+        self.name = self.kind
+        self.strict = strict
+        self.ids: tuple[str, ...] = ()
+        self.unlabelled_ids: tuple[str, ...] = ()
+        self.skipped_ids: tuple[str, ...] = ()
+        self.dropped_ids: frozenset[str] = frozenset()
+        self.objects: dict[str, str] = {}
+        self._frames: FrameCache[Frame] = FrameCache(int(cache_mb * 1e6))
+        self._labels: dict[str, Labels] = {}
+        if not self.root.is_dir():
+            raise self.unusable("there is no such folder")
+
+    def unusable(self, reason: str) -> InputError:
+        """The error for a folder that is not this data set."""
+        return InputError(f"{self.kind} data at {self.root}: {reason}. {self.how_to_get}")
+
+    # ---- for each data set to say -------------------------------------------------------------
+
+    @abstractmethod
+    def read_frame(self, sample_id: str) -> Frame:
+        """Decode the images of one id."""
+
+    @abstractmethod
+    def read_labels(self, sample_id: str) -> Labels:
+        """Read the labels of one id, in pixels of its frame."""
+
+    @abstractmethod
+    def files(self, sample_id: str) -> list[Path]:
+        """Every file that the sample needs."""
+
+    # ---- samples ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Labelled samples."""
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """The labelled samples in the order of ``ids``."""
+        return (self[sample_id] for sample_id in self.ids)
+
+    def __getitem__(self, sample_id: str) -> Sample:
+        """The sample of an id, labelled or not. Safe to call from several threads."""
+        labels = self.labels(sample_id)
+        frame = self._frames.get(sample_id)
+        if frame is None:
+            frame = self.read_frame(sample_id)
+            sizes = [f"{a.shape[1]}x{a.shape[0]}" for a in frame.arrays]
+            if len(set(sizes)) > 1:
+                raise InputError(
+                    f"{self.name} sample {sample_id!r}: its images are {', '.join(sizes)}; "
+                    "colour, depth and mask must show the same pixels"
+                )
+            for array in frame.arrays:
+                array.flags.writeable = False
+            self._frames.put(sample_id, frame, sum(a.nbytes for a in frame.arrays))
+        return Sample(
+            **vars(frame),
+            id=sample_id,
+            object_id=self.objects.get(sample_id),
+            grasps=labels.grasps,
+            negatives=labels.negatives,
+        )
+
+    def labels(self, sample_id: str) -> Labels:
+        """The labels of an id without decoding its images.
+
+        Raises:
+            InputError: no such id; or, with ``strict``, a malformed row.
+        """
+        if sample_id not in self._labels:
+            if sample_id not in self._known:
+                raise InputError(
+                    f"{self.name} has no sample {sample_id!r}; ids look like {self._examples()}"
+                )
+            labels = self.read_labels(sample_id)
+            refused = [fault for fault in labels.faults if fault.malformed]
+            if self.strict and refused:
+                raise InputError(f"{refused[0]} (strict=true refuses it)")
+            self._labels[sample_id] = labels
+        return self._labels[sample_id]
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.ids) | frozenset(self.unlabelled_ids)
+
+    def _examples(self) -> str:
+        return ", ".join((self.ids + self.unlabelled_ids)[:3]) or "(none)"
+
+    # ---- checking -----------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> list[FileFault]:
+        """Faults in the labels read so far; :meth:`verify` reads all of them."""
+        return [fault for labels in list(self._labels.values()) for fault in labels.faults]
+
+    def verify(self) -> list[FileFault]:
+        """Read all labels and look for all files; returns what is wrong (see :class:`FileFault`).
+
+        Raises:
+            InputError: with ``strict``, at the first malformed row.
+        """
+        missing = []
+        for sample_id in self.ids + self.unlabelled_ids:
+            self.labels(sample_id)
+            for path in self.files(sample_id):
+                if not path.is_file():
+                    missing.append(FileFault(self.relative(path), 0, "the file is missing"))
+        return self.faults + missing
+
+    def relative(self, path: Path) -> str:
+        """The path as shown in messages: relative to the data set's folder."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    # ---- splits -------------------------------------------------------------------------------
+
+    @property
+    def split_names(self) -> list[str]:
+        """Those in ``splits/*.json`` of the folder; and where there is no such file, image-wise
+        and (when the objects are known) object-wise, which are built from the ids."""
+        names = {path.stem for path in (self.root / "splits").glob("*.json")} | {"image-wise"}
+        if self.ids and all(sample_id in self.objects for sample_id in self.ids):
+            names.add("object-wise")
+        return sorted(names)
+
+    def splits(self) -> dict[str, Splits]:
+        """All splits by name, see :attr:`split_names`."""
+        return {name: self.split(name) for name in self.split_names}
+
+    def split(self, name: str) -> Splits:
+        """The split of that name (see :attr:`split_names`), or from that JSON file.
+
+        Raises:
+            InputError: no such split; it names ids that are not here; an object-wise split lets
+                an object cross from one part of a fold to another.
+        """
+        path = self.root / "splits" / f"{name}.json"
+        if name.endswith(".json"):
+            path = Path(name)
+        if path.is_file() or name.endswith(".json"):
+            return self._checked(Splits.load(path))
+        if name == "image-wise":
+            return image_wise(self.ids)
+        if name == "object-wise":
+            unknown = [sample_id for sample_id in self.ids if sample_id not in self.objects]
+            if unknown:
+                raise InputError(
+                    f"{self.name}: no object-wise split, the object of {unknown[0]!r} "
+                    f"(and {len(unknown) - 1} more) is not known; use image-wise"
+                )
+            return object_wise({sample_id: self.objects[sample_id] for sample_id in self.ids})
+        raise InputError(
+            f"{self.name}: no split {name!r}; expected {', '.join(self.split_names)}, "
+            "or the path of a split's JSON file"
+        )
+
+    def _checked(self, split: Splits) -> Splits:
+        absent = split.ids - set(self.ids)
+        if absent - self.dropped_ids:
+            raise InputError(
+                f"split {split.name!r} names {len(absent)} ids that {self.name} at {self.root} "
+                f"does not have, for example {min(absent)!r}; it was made for other data"
+            )
+        split = split.without(absent) if absent else split
+        crossing = split.crossing(self.objects) if split.unit.startswith("object") else []
+        if crossing:
+            raise InputError(
+                f"split {split.name!r}: object {crossing[0]!r} is in two parts of one fold "
+                f"({len(crossing)} such objects); an object-wise split must not do that"
+            )
+        return split
+
+    # ---- looking ------------------------------------------------------------------------------
+
+    def plot(self, sample: Sample) -> Picture:
+        """The frame with its labels drawn, uint8 RGB; depth alone is shown in colours."""
+        # here, so that training does not load what only pictures need
+        from graspling.pictures import draw_grasps
+
+        image = sample.depth if sample.rgb is None else sample.rgb
+        if image is None:
+            raise InputError(f"sample {sample.id!r} has neither colour nor depth")
+        return draw_grasps(image, sample.grasps or Grasps.empty(), quality=False)

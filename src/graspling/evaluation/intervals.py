@@ -1,0 +1,98 @@
+"""How sure a score is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from graspling.errors import InputError
+
+_Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, (low, high) in [0, 1] (Wilson 1927).
+
+    It stays inside [0, 1] and has width even at 0 or n successes; with n = 0 it is (0, 1).
+
+    Raises:
+        InputError: not 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise InputError(f"wilson: {successes} successes of {n}, expected 0 to {n}")
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = successes / n, _Z95**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z95 / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
+    # Rounding must not push the score itself out of its interval.
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B minus A on the same images.
+
+    Attributes:
+        difference: mean of b - a over images.
+        interval: 95 % bootstrap interval of it.
+        p: two-sided bootstrap p-value of "no difference", in (0, 1].
+        n: images.
+        n_objects: objects, the unit that is resampled.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    n: int
+    n_objects: int
+
+
+def paired_bootstrap(
+    a: ArrayLike,
+    b: ArrayLike,
+    objects: Sequence[Hashable],
+    *,
+    repeats: int = 10_000,
+    seed: int = 0,
+) -> Difference:
+    """Paired bootstrap over objects (images of one object are not independent).
+
+    Args:
+        a, b: (N,) scores or verdicts of the two models on the same N images.
+        objects: (N,) object of each image; whole objects are drawn with replacement.
+        repeats: bootstrap samples.
+        seed: of the generator; the same seed gives the same numbers.
+
+    Raises:
+        InputError: no images, or columns of different lengths.
+    """
+    gain = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
+    if gain.ndim != 1 or len(gain) == 0 or len(gain) != len(objects):
+        raise InputError(
+            f"paired bootstrap: {gain.shape} scores for {len(objects)} images; expected one each"
+        )
+    names = {name: row for row, name in enumerate(dict.fromkeys(objects))}
+    rows = np.array([names[name] for name in objects])
+    sums = np.bincount(rows, weights=gain)
+    sizes = np.bincount(rows).astype(np.float64)
+    generator = np.random.default_rng(seed)
+    means = np.empty(repeats)
+    for start in range(0, repeats, 1000):  # in blocks: memory stays small with many objects
+        drawn = generator.integers(0, len(sums), size=(min(1000, repeats - start), len(sums)))
+        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    # Tiny sums of opposite signs must count as 0 on both sides.
+    means[np.abs(means) < 1e-12] = 0.0
+    low, high = np.quantile(means, [0.025, 0.975])
+    tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
+    return Difference(
+        difference=float(gain.mean()),
+        interval=(float(low), float(high)),
+        p=min(1.0, 2 * (int(tail) + 1) / (repeats + 1)),
+        n=len(gain),
+        n_objects=len(sums),
+    )

@@ -1,0 +1,115 @@
+"""The rectangle metric (Jiang et al. 2011): is a predicted grasp close enough to a label?
+
+Papers judge by > or >=, by any label or by the nearest, some by overlap alone. The rule here is
+IoU > 0.25 and angle difference < 30 degrees (modulo 180) with the same label, any label of the
+image; the others are options. The overlap is exact, in float: no rasterised polygons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.errors import InputError
+from graspling.grasps import Grasps, angle_difference
+from graspling.iou import rotated_iou_matrix
+
+# Predictions of dense networks have no jaw of their own; labels keep theirs.
+JAW_RULE = "prediction: width / 2; label: its own jaw"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a grasp counts as correct.
+
+    Attributes:
+        iou: overlap that must be exceeded, in [0, 1).
+        angle_deg: angle difference that must not be reached, degrees in (0, 90].
+        at_least: reaching a limit is enough (>= and <=) instead of exceeding it (> and <).
+        nearest: judge by the label whose centre is nearest, instead of any label.
+        iou_only: leave the angle out.
+    """
+
+    iou: float = 0.25
+    angle_deg: float = 30.0
+    at_least: bool = False
+    nearest: bool = False
+    iou_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.iou <= 1:
+            raise InputError(f"IoU limit is {self.iou:g}, expected 0 to 1")
+        if not 0 < self.angle_deg <= 90:
+            raise InputError(f"angle limit is {self.angle_deg:g} degrees, expected 0 to 90")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        sign, below = (">=", "<=") if self.at_least else (">", "<")
+        angle = "" if self.iou_only else f" and angle {below} {self.angle_deg:g} degrees"
+        return f"IoU {sign} {self.iou:g}{angle}, {'nearest' if self.nearest else 'any'} label"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """All that the metric needs of N predictions and M labels of one image, computed once.
+
+    Attributes:
+        iou: (N, M) exact overlap of the rectangles.
+        angle_deg: (N, M) angle difference, degrees in [0, 90].
+        distance: (N, M) between the centres, pixels.
+    """
+
+    iou: NDArray[np.float64]
+    angle_deg: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, predicted: Grasps, labels: Grasps) -> Agreement:
+        """Compare each prediction with each label."""
+        between = predicted.centres[:, None] - labels.centres[None]
+        return cls(
+            rotated_iou_matrix(predicted, labels),
+            np.rad2deg(angle_difference(predicted.angle[:, None], labels.angle[None])),
+            np.hypot(between[..., 0], between[..., 1]),
+        )
+
+    def correct(self, rule: Rule) -> NDArray[np.bool_]:
+        """(N,): which predictions a rule accepts. Without labels, none."""
+        if self.iou.size == 0:
+            return np.zeros(len(self.iou), dtype=bool)
+        # 1e-9 degrees of rounding must not decide between < and <=
+        angle = np.round(self.angle_deg, 9)
+        if rule.at_least:
+            good = (self.iou >= rule.iou) & (rule.iou_only | (angle <= rule.angle_deg))
+        else:
+            good = (self.iou > rule.iou) & (rule.iou_only | (angle < rule.angle_deg))
+        if rule.nearest:
+            nearest = self.distance.argmin(axis=1)
+            return np.asarray(good[np.arange(len(good)), nearest], dtype=bool)
+        return np.asarray(good.any(axis=1), dtype=bool)
+
+
+def correct(
+    predicted: Grasps,
+    labels: Grasps,
+    iou: float = 0.25,
+    angle_deg: float = 30.0,
+    at_least: bool = False,
+    nearest: bool = False,
+    iou_only: bool = False,
+) -> NDArray[np.bool_]:
+    """Which of the N predicted grasps are correct, (N,) bool; see :class:`Rule`."""
+    rule = Rule(iou, angle_deg, at_least, nearest, iou_only)
+    return Agreement.of(predicted, labels).correct(rule)
+
+
+def share(verdicts: Sequence[bool] | NDArray[np.bool_]) -> float:
+    """Share of correct verdicts; 0 of nothing is 0."""
+    return float(np.mean(verdicts)) if len(verdicts) else 0.0

@@ -1,0 +1,263 @@
+"""Grasps to target maps, and maps to grasps.
+
+Four maps the size of the network's input carry a grasp at each pixel: quality, cos 2a, sin 2a
+(a jaw is the same after half a turn, so its angle is doubled) and width divided by the input's
+side (GG-CNN, section IV). This module owns that encoding and its scale; nothing else knows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.errors import InputError
+from graspling.grasps import Floats, Grasps, angle_difference
+
+Maps = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# A target is never thinner than this half extent, so that even a tiny grasp marks a pixel.
+_LEAST_HALF_EXTENT = 0.75
+# Pixels this close to the peak (relative) count as the peak when its centre is taken.
+_PEAK_TOLERANCE = 0.05
+# More candidates than this are never needed to fill a list of distinct grasps.
+_MOST_CANDIDATES = 256
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a network should answer for one image.
+
+    Attributes:
+        maps: (4, H, W) float32: quality in [0, 1], cos 2a, sin 2a in [-1, 1], width / side.
+        inside: (H, W) bool: a grasp is defined here; elsewhere all four maps are 0.
+        ignored: (H, W) bool: ambiguous; left out of every loss.
+    """
+
+    maps: Maps
+    inside: Mask
+    ignored: Mask
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How maps become grasps; part of a model's card.
+
+    Attributes:
+        sigma: Gaussian smoothing of the maps, pixels at the input size.
+        distance: grasps nearer than this share of the input's side ...
+        angle_deg: ... and turned by less than this are one grasp; only the better one is kept.
+    """
+
+    sigma: float = 2.0
+    distance: float = 0.05
+    angle_deg: float = 30.0
+
+
+def _rectangle_distance(
+    grasps: Grasps, row: int, height: int, width: int
+) -> tuple[tuple[slice, slice], NDArray[np.float32]] | None:
+    """Box distance of pixels to one grasp: 0 at its centre, 1 on the edge of the target region.
+
+    The region is the middle third along the opening and the whole jaw. Returns the window of the
+    image that can hold it and the distances there, or None when it lies outside the image.
+    """
+    u, v, angle = grasps.u[row], grasps.v[row], grasps.angle[row]
+    along = max(grasps.width[row] / 6, _LEAST_HALF_EXTENT)
+    across = max(grasps.jaw[row] / 2, _LEAST_HALF_EXTENT)
+    cos, sin = np.cos(angle), np.sin(angle)
+    reach_u = abs(along * cos) + abs(across * sin)
+    reach_v = abs(along * sin) + abs(across * cos)
+    left, right = max(int(np.ceil(u - reach_u)), 0), min(int(np.floor(u + reach_u)), width - 1)
+    top, bottom = max(int(np.ceil(v - reach_v)), 0), min(int(np.floor(v + reach_v)), height - 1)
+    if left > right or top > bottom:
+        return None
+    du = np.arange(left, right + 1) - u
+    dv = np.arange(top, bottom + 1)[:, None] - v
+    # Rounded, so that a pixel exactly on an edge falls on the same side whatever the platform.
+    opening = np.abs(du * cos + dv * sin) / along
+    plate = np.abs(dv * cos - du * sin) / across
+    distance = np.maximum(opening, plate).round(6).astype(np.float32)
+    return (slice(top, bottom + 1), slice(left, right + 1)), distance
+
+
+def encode(
+    grasps: Grasps,
+    height: int,
+    width: int,
+    *,
+    side: int | None = None,
+    taper: float = 0.0,
+    ambiguous: Grasps | None = None,
+) -> Targets:
+    """Target maps for labels in input pixels.
+
+    Each grasp fills the middle third of its rectangle along the opening. Where rectangles
+    overlap, a pixel belongs to the one whose centre is nearest in units of the rectangle itself
+    (equal distances: the first in a fixed sorting of the labels), so the result does not depend
+    on the order of the labels.
+
+    Args:
+        grasps: labels, pixels of a (height, width) input.
+        side: the length that widths are divided by; the longer side of the input by default.
+        taper: how far the quality has fallen at the rim of the filled region, 0 (flat, as
+            published) to 1. A tapered target has a single peak, at the grasp's centre.
+        ambiguous: grasps of which it is unknown whether they hold; their regions are marked
+            ignored where no label covers them.
+    """
+    if not 0.0 <= taper <= 1.0:
+        raise InputError(f"taper is {taper}, expected 0 (flat target) to 1")
+    length = float(max(height, width) if side is None else side)
+    nearest = np.full((height, width), np.inf, dtype=np.float32)
+    owner = np.full((height, width), -1, dtype=np.int32)
+    ordered = grasps[np.lexsort(grasps.columns)]
+    for row in range(len(ordered)):
+        found = _rectangle_distance(ordered, row, height, width)
+        if found is None:
+            continue
+        window, distance = found
+        wins = (distance <= 1.0) & (distance < nearest[window])
+        nearest[window][wins] = distance[wins]
+        owner[window][wins] = row
+
+    inside = owner >= 0
+    maps = np.zeros((4, height, width), dtype=np.float32)
+    rows = owner[inside]
+    values = np.stack(
+        [
+            ordered.quality,
+            np.cos(2 * ordered.angle),
+            np.sin(2 * ordered.angle),
+            ordered.width / length,
+        ]
+    )
+    maps[:, inside] = values[:, rows]
+    maps[0, inside] *= 1.0 - taper * nearest[inside]
+
+    ignored = np.zeros((height, width), dtype=bool)
+    for row in range(0 if ambiguous is None else len(ambiguous)):
+        assert ambiguous is not None
+        found = _rectangle_distance(ambiguous, row, height, width)
+        if found is not None:
+            ignored[found[0]] |= found[1] <= 1.0
+    return Targets(maps, inside, ignored & ~inside)
+
+
+def decode(
+    maps: Maps,
+    *,
+    top: int,
+    threshold: float = 0.0,
+    mask: Mask | None = None,
+    side: int | None = None,
+    decoding: Decoding | None = None,
+) -> Grasps:
+    """The best distinct grasps in predicted maps, best first; possibly none.
+
+    The quality map is smoothed and its local maxima are taken, at the image border too. Angle and
+    width at a peak are Gaussian means of cos, sin and width, weighted by quality so that empty
+    pixels do not pull them; the angle itself is never averaged. The centre is the centroid of the
+    connected pixels within 5 % of the peak: sub-pixel on a blob, the middle on a plateau.
+
+    Args:
+        maps: (4, H, W): quality, cos 2a, sin 2a, width / side. Non-finite pixels count as empty.
+        top: at most this many grasps.
+        threshold: peaks whose smoothed quality does not exceed this are no grasps.
+        mask: (H, W) bool: where a centre may lie.
+        side: the length that widths were divided by; the longer side by default.
+
+    Returns:
+        Grasps in map pixels, jaw = width / 2.
+    """
+    if maps.ndim != 3 or maps.shape[0] != 4:
+        raise InputError(f"maps: got shape {maps.shape}, expected (4, H, W)")
+    how = decoding or Decoding()
+    maps = np.ascontiguousarray(maps, dtype=np.float32)
+    if not np.isfinite(maps).all():
+        maps = np.where(np.isfinite(maps).all(axis=0), maps, np.float32(0))
+    length = float(max(maps.shape[1:]) if side is None else side)
+
+    smooth = cv2.GaussianBlur(maps[0], (0, 0), how.sigma, borderType=cv2.BORDER_REFLECT)
+    if mask is not None:
+        smooth = np.where(mask, smooth, np.float32(0))
+    highest = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
+    peak_v, peak_u = np.nonzero((smooth >= highest) & (smooth > max(threshold, 0.0)))
+    quality = smooth[peak_v, peak_u]
+    order = np.argsort(-quality, kind="stable")[:_MOST_CANDIDATES]
+    peak_u, peak_v, quality = peak_u[order], peak_v[order], quality[order]
+
+    angle, _ = _local_means(maps, peak_u, peak_v, how.sigma)
+    limit, turn = how.distance * length, np.deg2rad(how.angle_deg)
+    kept = Grasps.empty()
+    covered = np.zeros((smooth.shape[0] + 2, smooth.shape[1] + 2), np.uint8)
+    alive = np.ones(len(order), dtype=bool)
+    for row in range(len(order)):
+        if len(kept) >= top:
+            break
+        if not alive[row] or covered[peak_v[row] + 1, peak_u[row] + 1]:
+            continue
+        u, v = _peak_centre(smooth, covered, int(peak_u[row]), int(peak_v[row]))
+        at_u, at_v = np.rint([[u], [v]]).astype(np.intp)
+        turned, width = _local_means(maps, at_u, at_v, how.sigma)
+        # Two peaks may move together when their centres are taken, so this is judged afterwards.
+        close = np.hypot(kept.u - u, kept.v - v) < limit
+        if np.any(close & (angle_difference(kept.angle, turned) < turn)):
+            continue
+        near = np.hypot(peak_u - u, peak_v - v) < limit
+        alive &= ~(near & (angle_difference(angle, turned) < turn))
+        pixels = np.maximum(width * length, 1.0)
+        found = Grasps.from_arrays(u, v, turned, pixels, quality=quality[row])
+        kept = Grasps.concatenate([kept, found])
+    return kept
+
+
+def _local_means(
+    maps: Maps, u: NDArray[np.intp], v: NDArray[np.intp], sigma: float
+) -> tuple[Floats, Floats]:
+    """Angle and width / side around N pixels: Gaussian means weighted by quality.
+
+    Taken at the peaks alone, which costs a fraction of smoothing three whole maps.
+    """
+    if not len(u):
+        return np.zeros(0), np.zeros(0)
+    height, width = maps.shape[1:]
+    reach = int(np.ceil(3 * sigma))
+    offset = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
+    columns, rows = u[:, None] + offset, v[:, None] + offset
+    weight_u = kernel * ((columns >= 0) & (columns < width))
+    weight_v = kernel * ((rows >= 0) & (rows < height))
+    at = (
+        np.clip(rows, 0, height - 1)[:, :, None],
+        np.clip(columns, 0, width - 1)[:, None, :],
+    )
+    # A little weight everywhere keeps an all-zero neighbourhood defined.
+    weight = np.maximum(maps[0][at], 1e-6) * weight_v[:, :, None] * weight_u[:, None, :]
+    total = weight.sum(axis=(1, 2))
+    cos, sin, size = ((maps[channel][at] * weight).sum(axis=(1, 2)) for channel in (1, 2, 3))
+    return np.arctan2(sin, cos) / 2, size / total
+
+
+def _peak_centre(
+    smooth: NDArray[np.float32], covered: NDArray[np.uint8], u: int, v: int
+) -> tuple[float, float]:
+    """Centroid of the connected pixels within 5 % of the peak at (u, v).
+
+    Marks them in ``covered`` (one pixel larger on each side, as OpenCV's flood fill wants it), so
+    that a plateau is one peak. A crescent whose centroid falls outside itself keeps its peak.
+    """
+    before = covered.copy()
+    flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
+    drop = float(smooth[v, u]) * _PEAK_TOLERANCE
+    *_, (left, upper, wide, high) = cv2.floodFill(
+        smooth, covered, (u, v), 0.0, loDiff=drop, upDiff=drop, flags=flags
+    )
+    window = (slice(upper + 1, upper + high + 1), slice(left + 1, left + wide + 1))
+    rows, columns = np.nonzero(covered[window] > before[window])
+    centre_u, centre_v = left + columns.mean(), upper + rows.mean()
+    if not covered[round(centre_v) + 1, round(centre_u) + 1]:
+        return float(u), float(v)
+    return float(centre_u), float(centre_v)

@@ -1,0 +1,68 @@
+"""The models that come with the package."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from graspling.card import Card
+from graspling.errors import InputError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the shipped models, sorted."""
+    return tuple(sorted(file.stem for file in WEIGHTS.glob("*.onnx")))
+
+
+def path(name: str) -> Path:
+    """The ONNX file of a shipped model.
+
+    Raises:
+        InputError: there is no such model; the message names those there are.
+    """
+    if name not in shipped():
+        raise InputError(
+            f"there is no shipped model {name!r}; choose one of {_listed()}, "
+            "or give the path of an .onnx or .safetensors file"
+        )
+    return WEIGHTS / f"{name}.onnx"
+
+
+@cache
+def card(name: str) -> Card:
+    """The card of a shipped model, read from its sidecar (fast: the weights stay closed).
+
+    Raises:
+        InputError: there is no such model, or its card is damaged.
+    """
+    sidecar = path(name).with_suffix(".json")
+    try:
+        return Card.from_json(sidecar.read_text("utf-8"), str(sidecar))
+    except OSError:
+        raise InputError(f"{sidecar} is missing; reinstall graspling") from None
+
+
+def best(*, rgb: bool, depth: bool) -> str:
+    """Name of the shipped model to use for these images.
+
+    With colour and depth, models that take both come first; among equals the best score decides.
+
+    Raises:
+        InputError: neither image, or no shipped model takes what is there.
+    """
+    given = [name for name, there in (("colour", rgb), ("depth", depth)) if there]
+    if not given:
+        raise InputError("nothing to look at: give a colour image, a depth image or both")
+    takes = {"rgb": rgb, "depth": depth, "rgbd": rgb and depth}
+    fitting = [name for name in shipped() if takes[card(name).modality]]
+    if not fitting:
+        raise InputError(
+            f"no shipped model takes {' and '.join(given)} alone; shipped: {_listed()}"
+        )
+    return max(fitting, key=lambda name: (card(name).modality == "rgbd", card(name).score or 0.0))
+
+
+def _listed() -> str:
+    return ", ".join(f"{name} ({card(name).modality})" for name in shipped()) or "none"

@@ -1,0 +1,83 @@
+"""Layers that several networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def conv_bn_relu(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None
+) -> nn.Sequential:
+    """Convolution, batch norm, ReLU; padded to keep the size unless said otherwise."""
+    padding = kernel // 2 if padding is None else padding
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Heads(nn.Module):
+    """One convolution for each of quality, cos 2a, sin 2a and width, side by side.
+
+    Args:
+        inputs: channels of the last feature map.
+        kernel: of the convolutions, which are not padded: a kernel of 2 drops one row and column.
+        dropout: share of the features set to zero before each head, drawn for each apart.
+    """
+
+    def __init__(self, inputs: int, kernel: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.quality = nn.Conv2d(inputs, 1, kernel)
+        self.cos = nn.Conv2d(inputs, 1, kernel)
+        self.sin = nn.Conv2d(inputs, 1, kernel)
+        self.width = nn.Conv2d(inputs, 1, kernel)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to raw maps (N, 4, H - kernel + 1, W - kernel + 1)."""
+        heads = (self.quality, self.cos, self.sin, self.width)
+        return torch.cat([head(self.dropout(features)) for head in heads], dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm around which the input is added.
+
+    Args:
+        channels: in and out.
+        last_relu: a ReLU after the addition (ResNet has it, GR-ConvNet has not).
+        bias: of the convolutions, superfluous before batch norm but counted in some papers.
+        dilation: of both convolutions.
+    """
+
+    def __init__(
+        self, channels: int, *, last_relu: bool = True, bias: bool = False, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=bias)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=bias)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.last_relu = last_relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        inner = torch.relu(self.norm1(self.conv1(x)))
+        out = x + self.norm2(self.conv2(inner))
+        return torch.relu(out) if self.last_relu else out
+
+
+def xavier_uniform(network: nn.Module, kinds: Sequence[type[nn.Module]] | None = None) -> None:
+    """Draw the weights of all convolutions from Glorot's uniform distribution, gain 1.
+
+    Args:
+        network: initialised in place; biases keep PyTorch's default.
+        kinds: the layers meant; plain and transposed 2-D convolutions by default.
+    """
+    meant = tuple(kinds or (nn.Conv2d, nn.ConvTranspose2d))
+    for layer in network.modules():
+        if isinstance(layer, meant):
+            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]

@@ -1,0 +1,135 @@
+"""Weights with their card: what a run keeps, what export and fine-tuning start from.
+
+A checkpoint is one safetensors file. Its metadata holds the card, so that the file alone says which
+network it is and how it wants its input. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from graspling import models
+from graspling.card import METADATA_KEY, Card, TrainedOn
+from graspling.datasets import Dataset, Splits
+from graspling.errors import InputError
+from graspling.files import atomic_path
+from graspling.image import Preparation
+from graspling.networks import build
+from graspling.networks.base import GraspNetwork
+from graspling.networks.counts import macs, parameters
+from graspling.training.recipe import Recipe
+
+
+def make_card(
+    recipe: Recipe,
+    network: GraspNetwork,
+    preparation: Preparation,
+    dataset: Dataset,
+    ids: Sequence[str],
+    split: Splits | None,
+) -> Card:
+    """The card of what this run will produce, without scores yet."""
+    settings = recipe.to_dict()
+    # Where the data lie on this machine says nothing to the reader of a card.
+    settings["data"] = dataset.kind
+    return Card(
+        name=f"{recipe.network}-{dataset.kind}-{recipe.modality}",
+        network=recipe.network,
+        paper=network.sources,
+        preparation=preparation,
+        parameters=parameters(network),
+        macs=macs(network),
+        decoding=recipe.decoding,
+        trained_on=TrainedOn(
+            data=dataset.kind,
+            terms=dataset.terms,
+            split=split.name if split else "",
+            fold=recipe.fold if split else None,
+            split_hash=split.hash if split else "",
+            ids=tuple(ids),
+        ),
+        recipe=settings,
+        seed=recipe.seed,
+    )
+
+
+def save_checkpoint(path: str | Path, network: GraspNetwork, card: Card) -> None:
+    """Write weights and card, whole or not at all."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
+
+
+def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
+    """The network, in evaluation mode, and its card.
+
+    Raises:
+        InputError: the file is missing, damaged, without a card, or not what its card says.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is not a safetensors file that can be read ({reason})") from None
+    if METADATA_KEY not in metadata:
+        raise InputError(
+            f"{path}: carries no graspling card; expected a checkpoint from `graspling train` "
+            "(best.safetensors)"
+        )
+    card = Card.from_json(metadata[METADATA_KEY], str(path))
+    network = build(card.network, card.modality)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise InputError(f"{path}: its weights do not fit the network {card.network!r}") from None
+    return network.eval(), card
+
+
+def initialise(network: GraspNetwork, name: str | Path) -> None:
+    """Start from a checkpoint or a shipped model's safetensors; layers of another shape (another
+    modality's first layer) keep their fresh weights.
+
+    Raises:
+        InputError: no such file, or another network.
+    """
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = models.safetensors(str(name))
+    source, card = load_checkpoint(path)
+    ours, theirs = network.state_dict(), source.state_dict()
+    if ours.keys() != theirs.keys():
+        raise InputError(f"{path} holds a {card.network}, which cannot start this network")
+    fitting = {k: v for k, v in theirs.items() if v.shape == ours[k].shape}
+    network.load_state_dict({**ours, **fitting})
+
+
+class TorchBackend:
+    """A checkpoint as the detector's backend, for the lab (see graspling.backend.Backend)."""
+
+    def __init__(self, path: str | Path, *, threads: int = 1) -> None:
+        self.network, self.card = load_checkpoint(path)
+        self.network.to(memory_format=torch.channels_last)
+        self._threads = threads
+
+    @torch.inference_mode()
+    def run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(1, C, S, S) prepared input to maps (4, S, S) in their ranges."""
+        torch.set_num_threads(self._threads)
+        image = torch.from_numpy(tensor).to(memory_format=torch.channels_last)
+        return self.network.ranges(self.network(image))[0].contiguous().numpy()
+
+
+def with_score(card: Card, name: str, score: float, n: int) -> Card:
+    """The card with one more score."""
+    scores = {**card.scores, name: {"accuracy": score, "n": n}}
+    return dataclasses.replace(card, score=score, scores=scores)

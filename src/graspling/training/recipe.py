@@ -1,0 +1,192 @@
+"""Recipes: every setting of a training run in one file, saved beside its result."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from graspling.datasets.augment import Augmentation
+from graspling.errors import InputError
+from graspling.maps import Decoding
+from graspling.training.losses import LossSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        network: name of a network, as `graspling models` lists them.
+        modality: rgb, depth or rgbd.
+        size: side of the square input, pixels.
+        crop: centre (largest centred square) or letterbox (whole frame).
+        data: the data set, kind:PATH[,option=value...].
+        split: name of a split of the data set, or the file of one; empty: train on everything and
+            keep the last weights, since nothing is left to choose the best by.
+        fold: which fold of the split.
+        fraction: share of the training part whose labels are used, in (0, 1].
+        init: a shipped model or a checkpoint to start from.
+        epochs: passes over the training part.
+        batch: images a step.
+        optimiser: adamw or adam.
+        lr: highest learning rate.
+        weight_decay: of the optimiser.
+        schedule: one_cycle or constant.
+        precision: fp32 or bf16 (autocast).
+        ema: decay of the moving average of the weights that is validated and kept; 0: none.
+        taper: how far the target quality falls towards the rim of a grasp (0: flat, published).
+        loss: see LossSettings.
+        augmentation: see Augmentation.
+        decoding: see graspling.maps.Decoding.
+        seed: of everything random.
+        validate_every: epochs between validations.
+        picture_every: epochs between pictures of predictions; 0: none.
+        checkpoint_seconds: time between saved states.
+        threads: processor threads of PyTorch; 0: as it chooses.
+    """
+
+    network: str
+    modality: Literal["rgb", "depth", "rgbd"] = "rgb"
+    size: int = 224
+    crop: Literal["centre", "letterbox"] = "centre"
+    data: str = ""
+    split: str = ""
+    fold: int = 0
+    fraction: float = 1.0
+    init: str = ""
+    epochs: int = 100
+    batch: int = 8
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: float = 0.0
+    taper: float = 0.0
+    loss: LossSettings = field(default_factory=LossSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    decoding: Decoding = field(default_factory=Decoding)
+    seed: int = 0
+    validate_every: int = 5
+    picture_every: int = 20
+    checkpoint_seconds: float = 120.0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        positive = {"size": self.size, "epochs": self.epochs, "batch": self.batch, "lr": self.lr}
+        for name, value in positive.items():
+            if value <= 0:
+                raise InputError(f"recipe: {name} is {value}, expected more than 0")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"recipe: fraction is {self.fraction}, expected more than 0 to 1")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"recipe: ema is {self.ema}, expected 0 (off) to below 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for YAML or JSON."""
+        plain: dict[str, Any] = dataclasses.asdict(self)
+        plain["augmentation"]["zoom"] = list(plain["augmentation"]["zoom"])
+        return plain
+
+    def quick(self) -> Recipe:
+        """The same run in seconds: two epochs of two steps on small images, to see that it works."""
+        return dataclasses.replace(
+            self, size=96, epochs=2, batch=2, fraction=1.0, validate_every=1, picture_every=1
+        )
+
+
+def recipe_names() -> list[str]:
+    """Recipes that come with the package."""
+    folder = resources.files("graspling.training") / "recipes"
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_recipe(name: str | Path, **changes: Any) -> Recipe:
+    """A recipe by name or by path to a YAML file, with some settings replaced.
+
+    Raises:
+        InputError: no such recipe, not YAML, a key that is no setting, or a value of another type.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the recipe {path}: {error}") from None
+    elif str(name) in recipe_names():
+        folder = resources.files("graspling.training") / "recipes"
+        text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        known = ", ".join(recipe_names())
+        raise InputError(f"no recipe {str(name)!r}; choose one of {known}, or give a .yaml file")
+    try:
+        settings = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"the recipe {name} is not YAML: {reason}") from None
+    if not isinstance(settings, dict):
+        raise InputError(f"the recipe {name} holds {type(settings).__name__}, expected settings")
+    return from_mapping(Recipe, {**settings, **changes}, f"recipe {name}")
+
+
+def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
+    """A dataclass from plain values, checked key by key and type by type."""
+    types_of = typing.get_type_hints(cls)
+    arguments = {}
+    for key, value in values.items():
+        if key not in types_of:
+            known = ", ".join(sorted(types_of))
+            raise InputError(f"{where}: no setting {key!r}; choose from {known}")
+        arguments[key] = _convert(types_of[key], value, f"{where}: {key}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if f.name not in arguments
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"{where}: {missing[0]} is missing")
+    return cls(**arguments)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    origin, options = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if isinstance(value, kind):
+            return value
+        if not isinstance(value, dict):
+            raise InputError(f"{where} is {value!r}, expected settings")
+        return from_mapping(kind, value, where)
+    if origin is Literal:
+        if value not in options:
+            raise InputError(f"{where} is {value!r}, expected one of {', '.join(options)}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _convert(next(o for o in options if o is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or len(value) != len(options):
+            raise InputError(f"{where} is {value!r}, expected {len(options)} values")
+        return tuple(_convert(o, v, where) for o, v in zip(options, value, strict=True))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):
+        # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise InputError(f"{where} is {value!r}, expected {kind.__name__}")

@@ -1,0 +1,117 @@
+"""The state of a run on disk: all that is needed to go on as if nothing had happened.
+
+Tensors lie in one safetensors file, numbers in its metadata; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from graspling.errors import InputError
+from graspling.files import atomic_path
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        epoch: the epoch under way, from 0.
+        batch: batches done of it.
+        step: batches done in all.
+        best: best validation accuracy and, to break ties, minus the loss at that time.
+        seconds: time trained so far, over all parts of an interrupted run.
+        losses: sums of the losses of the epoch under way.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: list[float] = field(default_factory=lambda: [-1.0, float("-inf")])
+    seconds: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+def save_state(
+    path: Path,
+    network: nn.Module,
+    average: nn.Module | None,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    recipe: dict[str, Any],
+) -> None:
+    """Write everything; the old file stays until the new one is complete."""
+    tensors: dict[str, Tensor] = {f"network.{k}": v for k, v in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    scalars: dict[str, Any] = {}
+    saved = optimiser.state_dict()
+    for number, values in saved["state"].items():
+        for key, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimiser.{number}.{key}"] = value
+            else:
+                scalars[f"{number}.{key}"] = value
+    tensors["random"] = torch.get_rng_state()
+    metadata = {
+        "progress": asdict(progress),
+        "recipe": recipe,
+        "groups": saved["param_groups"],
+        "scalars": scalars,
+    }
+    # channels_last parameters are not contiguous, which the format wants
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"graspling_state": json.dumps(metadata)})
+
+
+def load_state(
+    path: Path,
+    network: nn.Module,
+    average: nn.Module | None,
+    optimiser: torch.optim.Optimizer,
+    recipe: dict[str, Any],
+) -> Progress:
+    """Read :func:`save_state` back into the given objects.
+
+    Raises:
+        InputError: the file is damaged, or was saved under other settings.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["graspling_state"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"cannot resume from {path}: {error}; remove it to start anew") from None
+    different = [key for key in recipe if recipe[key] != metadata["recipe"].get(key)]
+    if different:
+        key = different[0]
+        raise InputError(
+            f"cannot resume {path}: {key} was {metadata['recipe'].get(key)!r} and is now "
+            f"{recipe[key]!r}; use the old settings or another output folder"
+        )
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    network.load_state_dict(part("network."))
+    if average is not None:
+        average.load_state_dict(part("average."))
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in part("optimiser.").items():
+        number, key = name.split(".", 1)
+        state.setdefault(int(number), {})[key] = value
+    for name, value in metadata["scalars"].items():
+        number, key = name.split(".", 1)
+        state.setdefault(int(number), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": metadata["groups"]})
+    torch.set_rng_state(tensors["random"])
+    return Progress(**metadata["progress"])

@@ -1,0 +1,87 @@
+"""Augmentation moves image, depth and labels together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graspling.datasets.augment import Augmentation, generator
+from graspling.datasets.sample import Sample
+from graspling.grasps import Grasps
+from graspling.image import Preparation
+
+EVERYTHING = Augmentation(
+    rotation_deg=180, zoom=(0.8, 1.3), shift=0.05, flip=0.5, brightness=0.2, contrast=0.2, colour=0.2
+)
+
+
+def dot_sample(u: int, v: int) -> Sample:
+    rgb = np.zeros((120, 160, 3), np.uint8)
+    rgb[v - 1 : v + 2, u - 1 : u + 2] = 255
+    depth = np.full((120, 160), 0.8, np.float32)
+    depth[v - 1 : v + 2, u - 1 : u + 2] = 0.7
+    return Sample(rgb=rgb, depth=depth, id="a", grasps=Grasps.from_arrays(u, v, 0.3, 30))
+
+
+def test_a_label_stays_on_what_it_marks() -> None:
+    preparation = Preparation("rgbd", 96)
+    for epoch in range(30):
+        sample = dot_sample(85, 66)
+        changed, affine = EVERYTHING(sample, generator(0, epoch, "a"))
+        prepared = preparation(changed.rgb, changed.depth, extra=affine)
+        label = sample.grasps.transform(prepared.affine)
+        for channel in (0, 3):
+            bright = np.clip(prepared.tensor[channel] - prepared.tensor[channel].min() - 0.3, 0, None)
+            rows, columns = np.indices(bright.shape)
+            centre = (bright * columns).sum() / bright.sum(), (bright * rows).sum() / bright.sum()
+            assert np.hypot(centre[0] - label.u[0], centre[1] - label.v[0]) < 0.7
+
+
+def test_a_mirror_changes_the_angle_and_not_only_the_picture() -> None:
+    rng = np.random.default_rng(0)
+    mirror, _ = Augmentation(flip=1.0).geometry(rng, 100, 100)
+    grasp = Grasps.from_arrays(20, 30, 0.4, 30).transform(mirror)
+    np.testing.assert_allclose((grasp.u[0], grasp.v[0], grasp.angle[0]), (79, 30, -0.4), atol=1e-9)
+
+
+def test_zoom_brings_the_camera_nearer() -> None:
+    sample = dot_sample(80, 60)
+    augment = Augmentation(zoom=(2.0, 2.0))
+    changed, affine = augment(sample, generator(0, 0, "a"))
+    assert changed.depth is not None
+    assert changed.depth[0, 0] == pytest.approx(0.4)
+    assert sample.grasps.transform(affine).width[0] == pytest.approx(60)
+
+
+def test_randomness_depends_on_seed_epoch_and_id_alone() -> None:
+    sample = dot_sample(80, 60)
+
+    def draw(seed: int, epoch: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        changed, affine = EVERYTHING(sample, generator(seed, epoch, name))
+        assert changed.rgb is not None
+        return changed.rgb, affine
+
+    first, again = draw(1, 2, "a"), draw(1, 2, "a")
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    for other in (draw(2, 2, "a"), draw(1, 3, "a"), draw(1, 2, "b")):
+        assert not np.array_equal(first[1], other[1])
+
+
+def test_defaults_change_nothing() -> None:
+    sample = dot_sample(80, 60)
+    changed, affine = Augmentation()(sample, generator(0, 0, "a"))
+    np.testing.assert_array_equal(changed.rgb, sample.rgb)
+    np.testing.assert_array_equal(changed.depth, sample.depth)
+    np.testing.assert_allclose(affine, [[1, 0, 0], [0, 1, 0]], atol=1e-12)
+
+
+def test_missing_depth_stays_missing() -> None:
+    sample = dot_sample(80, 60)
+    depth = sample.depth.copy()
+    depth[:10] = 0
+    holes = Sample(depth=depth, id="a", grasps=sample.grasps)
+    changed, _ = Augmentation(depth_noise_m=0.01)(holes, generator(0, 0, "a"))
+    assert changed.depth is not None
+    assert not changed.depth[:10].any()
+    assert changed.depth[10:].all()

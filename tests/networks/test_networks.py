@@ -1,0 +1,202 @@
+"""What every network must do, at its smallest valid input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from graspling.errors import InputError
+from graspling.export import export_onnx, load_safetensors, save_safetensors
+from graspling.networks import CHANNELS, NETWORKS, GraspNetwork, build
+from graspling.networks.counts import macs, parameters
+
+# Parameters for depth, rgb and rgbd; GMAC at 224x224 for rgbd. Published or calculated from the
+# published layers, except for graspling's own.
+COUNTS = {
+    "ggcnn": (62_420, 67_604, 70_196, 0.346),
+    "ggcnn2": (66_676, 70_548, 72_484, 1.167),
+    "ggcnn_student_v1": (16_412, 19_004, 20_300, 0.107),
+    "ggcnn_student_v2": (35_716, 39_604, 41_548, 0.210),
+    "graspling_s": (288_704, 289_472, 289_856, 0.181),
+    "grconvnet_c16": (475_268, 477_860, 479_156, 2.892),
+    "grconvnet_c32": (1_893_124, 1_898_308, 1_900_900, 11.021),
+}
+every_network = pytest.mark.parametrize("name", sorted(NETWORKS))
+every_modality = pytest.mark.parametrize("modality", CHANNELS)
+
+
+def seeded(name: str, modality: str = "rgbd", seed: int = 0) -> GraspNetwork:
+    torch.manual_seed(seed)
+    return build(name, modality)
+
+
+def lived(network: GraspNetwork) -> GraspNetwork:
+    """A network whose batch norms have seen data and whose quality has left zero."""
+    generator = torch.Generator().manual_seed(1)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for values, low, high in (
+                (layer.weight, 0.5, 1.5),
+                (layer.bias, -0.5, 0.5),
+                (layer.running_mean, -0.5, 0.5),
+                (layer.running_var, 0.5, 2.0),
+            ):
+                assert values is not None
+                values.data.uniform_(low, high, generator=generator)
+    return network.eval()
+
+
+def images(network: GraspNetwork, size: int, count: int = 2, seed: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, network.channels, size, size, generator=generator)
+
+
+def test_every_network_is_counted_here() -> None:
+    assert set(COUNTS) == set(NETWORKS)
+
+
+@every_network
+def test_parameters_and_macs_are_those_published(name: str) -> None:
+    depth, rgb, rgbd, giga = COUNTS[name]
+    with torch.device("meta"):
+        found = {m: parameters(build(name, m)) for m in CHANNELS}
+        assert macs(build(name, "rgbd"), 224) / 1e9 == pytest.approx(giga, abs=6e-4)
+    assert found == {"depth": depth, "rgb": rgb, "rgbd": rgbd}
+
+
+@every_network
+@every_modality
+def test_trains_and_returns_maps_of_the_size_of_the_image(name: str, modality: str) -> None:
+    network = seeded(name, modality).train()
+    height, width = network.multiple, 2 * network.multiple
+    image = torch.randn(2, CHANNELS[modality], height, width)
+    raw = network(image)
+    assert raw.shape == (2, 4, height, width)
+    assert network.activate(raw).shape == raw.shape
+    network.activate(raw).square().sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@every_network
+def test_gradient_reaches_every_parameter(name: str) -> None:
+    # In evaluation mode: a bias before batch norm has no gradient in training, by its nature.
+    network = lived(seeded(name))
+    output = network.activate(network(images(network, 2 * network.multiple, 8)))
+    output.square().sum().backward()  # type: ignore[no-untyped-call]
+    idle = [k for k, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@every_network
+def test_same_seed_same_network_and_same_training_output(name: str) -> None:
+    first, second, other = seeded(name), seeded(name), seeded(name, seed=1)
+    image = images(first, first.multiple)
+    results = []
+    for network in (first, second, other):
+        torch.manual_seed(3)
+        results.append(network.train()(image))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+@every_network
+def test_ranges(name: str) -> None:
+    network = seeded(name)
+    raw = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)) * 5
+    maps = network.ranges(raw)
+    lows = torch.tensor([0.0, -1.0, -1.0, 0.0]).view(4, 1, 1)
+    highs = torch.tensor([1.0, 1.0, 1.0, 1.5]).view(4, 1, 1)
+    assert ((maps >= lows) & (maps <= highs)).all()
+    inside = (raw.abs() < 1) & (raw > 0)
+    inside[:, 0] = False  # quality may go through a sigmoid
+    assert torch.equal(maps[inside], raw[inside])
+
+
+@every_network
+@pytest.mark.parametrize("times", [1, 2])
+def test_onnx_equals_pytorch_for_any_batch(name: str, times: int, tmp_path: Path) -> None:
+    network = lived(seeded(name))
+    size, path = times * network.multiple, tmp_path / "model.onnx"
+    assert export_onnx(network, size, "{}", path) < 1e-4
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        image = images(network, size, count)
+        with torch.no_grad():
+            expected = network.ranges(network(image)).numpy()
+        maps = session.run(["maps"], {"image": image.numpy()})[0]
+        np.testing.assert_allclose(maps, expected, atol=1e-4)
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert kinds.isdisjoint({"BatchNormalization", "ConvTranspose", "DepthToSpace"})
+
+
+@every_network
+def test_channels_last_and_bf16(name: str) -> None:
+    network = lived(seeded(name))
+    image = images(network, 2 * network.multiple)
+    with torch.no_grad():
+        expected = network(image)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        reordered = network(image.to(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(image.to(memory_format=torch.channels_last)).float()
+    scale = expected.abs().max()
+    assert (reordered - expected).abs().max() <= 1e-4 * scale
+    assert (rough - expected).abs().max() <= 5e-2 * scale
+
+
+@every_network
+def test_safetensors_give_the_same_network_back(name: str, tmp_path: Path) -> None:
+    network = lived(seeded(name)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    save_safetensors(network, '{"name": "x"}', tmp_path / "model.safetensors")
+    weights, card = load_safetensors(tmp_path / "model.safetensors")
+    again = seeded(name, seed=5).eval()
+    again.load_state_dict(weights)
+    image = images(network, network.multiple)
+    assert card == '{"name": "x"}'
+    # Another memory layout adds up in another order.
+    torch.testing.assert_close(again(image), network(image), atol=1e-5, rtol=1e-4)
+
+
+@every_network
+def test_other_sizes_and_channels_are_refused_with_the_valid_ones(name: str) -> None:
+    network = seeded(name, "rgb")
+    step = network.multiple
+    with pytest.raises(InputError, match=rf"multiples of {step} .* nearest is {step}x{2 * step}$"):
+        network(torch.zeros(1, 3, step, 2 * step - 1))
+    with pytest.raises(InputError, match=r"shape \(1, 4, .* expected \(N, 3, height, width\)"):
+        network(torch.zeros(1, 4, step, step))
+
+
+def test_build_names_the_choices() -> None:
+    with pytest.raises(InputError, match="no network 'resnet'; choose one of ggcnn, ggcnn2"):
+        build("resnet")
+    with pytest.raises(InputError, match="no modality 'grey'; choose one of rgb, depth, rgbd"):
+        build("ggcnn", "grey")
+    with pytest.raises(InputError, match="ggcnn2 has no setting 'width'; choose from: none"):
+        build("ggcnn2", "rgb", width=3)
+    with pytest.raises(InputError, match="2 input channels"):
+        NETWORKS["ggcnn"](2)
+
+
+@pytest.mark.parametrize(("size", "natural"), [(300, 300), (224, 228), (12, 12), (4, 12)])
+def test_ggcnn_crops_what_exceeds_the_image(size: int, natural: int) -> None:
+    network = seeded("ggcnn", "depth").eval()
+    image = torch.randn(1, 1, size, size)
+    with torch.no_grad():
+        whole = network.maps(image)
+        assert whole.shape[-2:] == (natural, natural)
+        assert torch.equal(network(image), whole[..., :size, :size])
+
+
+def test_settings_change_graspling_s() -> None:
+    network = build("graspling_s", "rgb", widths=(16, 32, 32, 48), depths=(1, 1, 1, 3))
+    assert network.multiple == 32
+    assert network(torch.zeros(1, 3, 32, 64)).shape == (1, 4, 32, 64)
+    with pytest.raises(InputError, match="2 widths and 3 depths"):
+        build("graspling_s", "rgb", widths=(16, 32), depths=(1, 1, 1))

@@ -1,0 +1,201 @@
+"""Encoding and decoding of grasp maps: round trips, equivariance, and known faults of public code."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from graspling.errors import InputError
+from graspling.grasps import Grasps, angle_difference
+from graspling.maps import decode, encode
+
+SIDE = 224
+
+
+def random_grasp(rng: np.random.Generator, low: float = 20, high: float = 120) -> Grasps:
+    width = rng.uniform(low, high)
+    return Grasps.from_arrays(
+        rng.uniform(85, 139),
+        rng.uniform(85, 139),
+        rng.uniform(-2, 2),
+        width,
+        width * rng.uniform(0.3, 1.0),
+    )
+
+
+@pytest.mark.parametrize("taper", [0.0, 0.5])
+def test_round_trip_of_one_grasp(taper: float) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(150):
+        grasp = random_grasp(rng)
+        found = decode(encode(grasp, SIDE, SIDE, taper=taper).maps, top=5)
+        assert len(found) == 1
+        assert np.hypot(found.u - grasp.u, found.v - grasp.v)[0] < 1
+        assert np.rad2deg(angle_difference(found.angle, grasp.angle))[0] < 2
+        assert abs(found.width / grasp.width - 1)[0] < 0.03
+
+
+def test_round_trip_of_several_separate_grasps() -> None:
+    rng = np.random.default_rng(2)
+    centres = np.array([(40, 40), (180, 50), (110, 115), (45, 180), (180, 180)], float)
+    for _ in range(20):
+        grasps = Grasps.from_arrays(
+            *(centres + rng.uniform(-5, 5, centres.shape)).T,
+            rng.uniform(-2, 2, 5),
+            rng.uniform(20, 60, 5),
+        )
+        found = decode(encode(grasps, SIDE, SIDE).maps, top=10)
+        assert len(found) == 5
+        gap = np.hypot(found.u[:, None] - grasps.u, found.v[:, None] - grasps.v)
+        match = gap.argmin(axis=1)
+        assert sorted(match) == [0, 1, 2, 3, 4]
+        assert gap.min(axis=1).max() < 1
+        assert np.abs(found.width / grasps.width[match] - 1).max() < 0.03
+        assert np.rad2deg(angle_difference(found.angle, grasps.angle[match])).max() < 2
+
+
+def test_targets_do_not_depend_on_the_order_of_overlapping_labels() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        count = 8
+        grasps = Grasps.from_arrays(
+            *rng.uniform(80, 140, (2, count)),
+            rng.uniform(-2, 2, count),
+            rng.uniform(30, 90, count),
+            rng.uniform(15, 60, count),
+        )
+        # exact duplicates of the centre: the tie must be broken by something else than the order
+        grasps = Grasps.concatenate(
+            [grasps, Grasps.from_arrays(grasps.u[:2], grasps.v[:2], grasps.angle[:2] + 1, 50)]
+        )
+        one = encode(grasps, SIDE, SIDE)
+        other = encode(grasps[rng.permutation(len(grasps))], SIDE, SIDE)
+        np.testing.assert_array_equal(one.maps, other.maps)
+        np.testing.assert_array_equal(one.inside, other.inside)
+
+
+def test_target_fills_the_middle_third_along_the_opening() -> None:
+    target = encode(Grasps.from_arrays(100, 100, 0.0, 60, 40), SIDE, SIDE)
+    rows, columns = np.nonzero(target.inside)
+    assert (columns.min(), columns.max()) == (90, 110)
+    assert (rows.min(), rows.max()) == (80, 120)
+    np.testing.assert_allclose(target.maps[:, 100, 100], [1, 1, 0, 60 / SIDE], atol=1e-6)
+    assert not target.maps[:, ~target.inside].any()
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+def test_encoding_is_equivariant(mirror: float) -> None:
+    """encode(transform(g)) = transform(encode(g)), with cos and sin turned as values, too."""
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        grasp = random_grasp(rng, 60, 120)
+        turn = rng.uniform(-np.pi, np.pi)
+        linear = np.array(
+            [[np.cos(turn) * mirror, -np.sin(turn)], [np.sin(turn) * mirror, np.cos(turn)]]
+        )
+        centre = np.full(2, (SIDE - 1) / 2)
+        affine = np.column_stack([linear, centre - linear @ centre])
+        expected = encode(grasp.transform(affine), SIDE, SIDE).maps
+        before = encode(grasp, SIDE, SIDE).maps
+        moved = np.stack([cv2.warpAffine(m, affine, (SIDE, SIDE)) for m in before])
+        cos, sin = moved[1], mirror * moved[2]
+        c, s = np.cos(2 * turn), np.sin(2 * turn)
+        moved[1], moved[2] = c * cos - s * sin, s * cos + c * sin
+        # only the rim, where interpolation mixes in and out, may differ
+        differs = np.abs(moved - expected).max(axis=0) > 0.02
+        interior = cv2.erode((expected[0] > 0).astype(np.uint8), np.ones((5, 5))) > 0
+        exterior = cv2.dilate((expected[0] > 0).astype(np.uint8), np.ones((5, 5))) == 0
+        assert interior.sum() > 100
+        assert not differs[interior | exterior].any()
+
+
+def test_angles_are_averaged_on_the_circle() -> None:
+    """Neighbours at +89 and -89 degrees mean 90, not 0 (fault 4 of public code)."""
+    maps = encode(Grasps.from_arrays(100, 100, np.pi / 2, 60), SIDE, SIDE).maps
+    noise = np.where(np.arange(SIDE) % 2, np.deg2rad(89), np.deg2rad(-89))[:, None]
+    inside = maps[0] > 0
+    maps[1] = np.where(inside, np.cos(2 * noise), 0)
+    maps[2] = np.where(inside, np.sin(2 * noise), 0)
+    found = decode(maps, top=1)
+    assert np.rad2deg(angle_difference(found.angle, np.pi / 2))[0] < 1
+
+
+@pytest.mark.parametrize(("u", "v"), [(0, 100), (223, 100), (100, 0), (100, 223), (0, 0), (223, 223)])
+def test_peaks_at_the_border_are_found(u: int, v: int) -> None:
+    found = decode(encode(Grasps.from_arrays(u, v, 0.3, 30), SIDE, SIDE).maps, top=3)
+    assert len(found) == 1
+    # half of the region is cut off, so its centre is a few pixels inside
+    assert np.hypot(found.u - u, found.v - v)[0] < 8
+
+
+def test_top_grasps_are_distinct() -> None:
+    rng = np.random.default_rng(5)
+    maps = encode(random_grasp(rng), SIDE, SIDE).maps
+    maps += rng.normal(0, 0.1, maps.shape).astype(np.float32)
+    found = decode(maps, top=20)
+    assert 1 < len(found) <= 20
+    assert np.all(np.diff(found.quality) <= 0)
+    gap = np.hypot(found.u[:, None] - found.u, found.v[:, None] - found.v)
+    turn = np.rad2deg(angle_difference(found.angle[:, None], found.angle))
+    same = (gap < 0.05 * SIDE) & (turn < 30)
+    np.fill_diagonal(same, False)
+    assert not same.any()
+
+
+def test_no_grasp_is_an_answer() -> None:
+    assert len(decode(np.zeros((4, 64, 64), np.float32), top=5)) == 0
+    weak = encode(Grasps.from_arrays(32, 32, 0, 30, quality=0.2), 64, 64).maps
+    assert len(decode(weak, top=5, threshold=0.3)) == 0
+    assert len(decode(weak, top=5, threshold=0.1)) == 1
+    assert len(decode(weak, top=0)) == 0
+
+
+def test_mask_restricts_centres() -> None:
+    grasps = Grasps.from_arrays([40, 160], [40, 160], 0.2, 40)
+    maps = encode(grasps, SIDE, SIDE).maps
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[100:, 100:] = True
+    found = decode(maps, top=5, mask=mask)
+    assert len(found) == 1
+    assert abs(found.u[0] - 160) < 1
+
+
+def test_width_scale_has_one_owner() -> None:
+    """A crop of another side than the default decodes to the same pixels (fault 5)."""
+    grasp = Grasps.from_arrays(50, 40, 0.5, 40)
+    target = encode(grasp, 96, 128, side=300)
+    assert decode(target.maps, top=1, side=300).width[0] == pytest.approx(40, rel=0.01)
+    target = encode(grasp, 96, 128)
+    assert decode(target.maps, top=1).width[0] == pytest.approx(40, rel=0.01)
+
+
+def test_ambiguous_regions_are_ignored_but_never_hide_a_label() -> None:
+    label = Grasps.from_arrays(50, 50, 0, 30)
+    unsure = Grasps.from_arrays([55, 90], [50, 90], 0, 30)
+    target = encode(label, 128, 128, ambiguous=unsure)
+    assert target.ignored[90, 90]
+    assert not target.ignored[50, 50]
+    assert not (target.ignored & target.inside).any()
+
+
+def test_tiny_and_outside_grasps() -> None:
+    assert encode(Grasps.from_arrays(20.5, 20.5, 0.7, 0.5, 0.1), 64, 64).inside.any()
+    assert not encode(Grasps.from_arrays(500, 500, 0, 30), 64, 64).inside.any()
+    assert not encode(Grasps.empty(), 64, 64).maps.any()
+
+
+def test_damaged_maps_never_give_damaged_grasps() -> None:
+    rng = np.random.default_rng(6)
+    for kind in (np.nan, np.inf, -np.inf):
+        maps = rng.normal(0.5, 1, (4, 64, 64)).astype(np.float32)
+        maps[rng.random(maps.shape) < 0.3] = kind
+        found = decode(maps, top=10)
+        assert all(np.isfinite(column).all() for column in found.columns)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"expected \(4, H, W\)"):
+        decode(np.zeros((3, 64, 64), np.float32), top=1)
+    with pytest.raises(InputError, match="taper"):
+        encode(Grasps.empty(), 8, 8, taper=2)

@@ -1,0 +1,243 @@
+"""Training: it learns, it resumes to the same weights, and it says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the lab is not installed")
+
+import graspling  # noqa: E402
+from graspling.datasets.augment import Augmentation  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
+from graspling.grasps import Grasps  # noqa: E402
+from graspling.training import loop  # noqa: E402
+from graspling.training.checkpoint import load_checkpoint  # noqa: E402
+from graspling.training.losses import LossSettings  # noqa: E402
+from graspling.training.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
+from graspling.training.state import load_state  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder in Cornell's layout: bright bars on a dark table, labelled across."""
+    root = tmp_path_factory.mktemp("bars")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        image = np.full((120, 160, 3), 40, np.uint8)
+        u, v, angle = rng.uniform(60, 100), rng.uniform(45, 75), rng.uniform(-1.5, 1.5)
+        bar = Grasps.from_arrays(u, v, angle, 10, 60)
+        cv2.fillPoly(image, [np.rint(bar.to_rectangles()[0]).astype(np.int32)], (220, 200, 180))
+        name = f"pcd{number:04d}"
+        cv2.imwrite(str(root / f"{name}r.png"), image)
+        label = Grasps.from_arrays(u, v, angle, 24, 16).to_rectangles()[0]
+        text = "".join(f"{x:.3f} {y:.3f}\n" for x, y in label)
+        (root / f"{name}cpos.txt").write_text(text)
+        rows.append(f"{number:04d} {number // 2}")
+    (root / "z.txt").write_text("\n".join(rows) + "\n")
+    return f"cornell:{root}"
+
+
+def recipe(data: str, **changes: object) -> Recipe:
+    base = Recipe(
+        network="graspling_s",
+        data=data,
+        split="image-wise",
+        size=64,
+        epochs=3,
+        batch=2,
+        ema=0.9,
+        loss=LossSettings(quality_kind="bce", outside=0.0),
+        augmentation=Augmentation(rotation_deg=180, zoom=(0.9, 1.1), brightness=0.2),
+        validate_every=1,
+        picture_every=0,
+        threads=1,
+    )
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path)[0].state_dict()
+
+
+def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -> None:
+    best = loop.train(recipe(bars, epochs=25, picture_every=25, validate_every=25), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if row["kind"] == "epoch"]
+    assert losses[-1] < losses[0] / 2
+    assert all(0 <= row["waiting_share"] <= 1 for row in rows if row["kind"] == "epoch")
+    assert (tmp_path / "predictions.png").stat().st_size > 1000
+    detector = graspling.load(best)
+    assert detector.card.trained_on.split == "image-wise"
+    assert detector.card.trained_on.ids
+    assert len(detector.detect(np.full((120, 160, 3), 40, np.uint8), top=3, threshold=0.0)) <= 3
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = loop.train(recipe(bars), tmp_path / "whole")
+
+    step, calls = loop.train_step, 0
+
+    def interrupted(*arguments: object) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe(bars), tmp_path / "parts")
+    monkeypatch.setattr(loop, "train_step", step)
+    parts = loop.train(recipe(bars), tmp_path / "parts", resume=True)
+
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(weights(parts)[name], value, rtol=0, atol=0)
+    logs = [
+        [json.loads(line) for line in (tmp_path / run / "log.jsonl").read_text().splitlines()]
+        for run in ("whole", "parts")
+    ]
+    for one, other in zip(*logs, strict=True):
+        assert (one["kind"], one["step"], one["loss"]) == (
+            other["kind"],
+            other["step"],
+            pytest.approx(other["loss"], rel=1e-12),
+        )
+
+
+def test_a_killed_run_loses_what_came_after_the_last_state(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill leaves no time to save: only what was written before counts."""
+    whole = loop.train(recipe(bars), tmp_path / "whole")
+    step, calls = loop.train_step, 0
+
+    def killed(*arguments: object) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise SystemExit(9)
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "train_step", killed)
+    always = recipe(bars, checkpoint_seconds=0.0)
+    with pytest.raises(SystemExit):
+        loop.train(always, tmp_path / "killed")
+    monkeypatch.setattr(loop, "train_step", step)
+    resumed = loop.train(always, tmp_path / "killed", resume=True)
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=0)
+
+
+def test_a_second_run_does_not_overwrite_the_first(bars: str, tmp_path: Path) -> None:
+    settings = recipe(bars, epochs=1)
+    loop.train(settings, tmp_path)
+    with pytest.raises(InputError, match="--resume"):
+        loop.train(settings, tmp_path)
+    with pytest.raises(InputError, match="lr was"):
+        loop.train(dataclasses.replace(settings, lr=0.5), tmp_path, resume=True)
+
+
+def test_a_damaged_state_is_refused(bars: str, tmp_path: Path) -> None:
+    loop.train(recipe(bars, epochs=1), tmp_path)
+    last = tmp_path / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:500])
+    with pytest.raises(InputError, match="cannot resume"):
+        loop.train(recipe(bars, epochs=1), tmp_path, resume=True)
+
+
+def test_without_a_split_the_last_weights_are_kept(bars: str, tmp_path: Path) -> None:
+    best = loop.train(recipe(bars, split="", epochs=1), tmp_path)
+    _, card = load_checkpoint(best)
+    assert len(card.trained_on.ids) == 12
+    assert card.score is None
+
+
+def test_fine_tuning_starts_from_the_given_weights(bars: str, tmp_path: Path) -> None:
+    first = loop.train(recipe(bars, epochs=1), tmp_path / "first")
+    still = recipe(bars, epochs=1, lr=1e-12, weight_decay=0.0, ema=0.0, init=str(first))
+    second = loop.train(still, tmp_path / "second")
+    old, new = weights(first), weights(second)
+    for name in old:
+        if old[name].is_floating_point() and "running" not in name:
+            torch.testing.assert_close(new[name], old[name], rtol=0, atol=1e-6)
+
+
+def test_divergence_is_said(bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = torch.tensor(float("nan"), requires_grad=True)
+    monkeypatch.setattr(loop.GraspLoss, "__call__", lambda *_: (nan * 1, {}))
+    with pytest.raises(graspling.errors.GrasplingError, match="not finite"):
+        loop.train(recipe(bars), tmp_path)
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    settings = Recipe(network="ggcnn", lr=1.0)
+    rates = [loop.learning_rate(settings, step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates.index(max(rates)) == 30
+    assert rates[-1] == pytest.approx(1e-4)
+    assert loop.learning_rate(dataclasses.replace(settings, schedule="constant"), 5, 9) == 1.0
+
+
+def test_average_follows_its_formula() -> None:
+    network, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(1.0)
+    average.weight.data.fill_(0.0)
+    loop.update_average(average, network, 0.9, step=1000)
+    assert average.weight.item() == pytest.approx(0.1)
+    loop.update_average(average, network, 0.9, step=0)  # (1 + 0) / (10 + 0) = 0.1
+    assert average.weight.item() == pytest.approx(0.1 * 0.1 + 0.9)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_runs(name: str, bars: str, tmp_path: Path) -> None:
+    settings = load_recipe(name, data=bars, split="image-wise", threads=1).quick()
+    assert loop.train(settings, tmp_path).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epoch": 5}, "no setting 'epoch'"),
+        ({"lr": "fast"}, "lr is 'fast', expected float"),
+        ({"modality": "thermal"}, "expected one of rgb, depth, rgbd"),
+        ({"augmentation": {"zoom": [1]}}, "expected 2 values"),
+        ({"loss": {"kindd": "mse"}}, "no setting 'kindd'"),
+        ({"ema": 1.0}, "ema is 1.0"),
+    ],
+)
+def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_recipe("graspling_s", **changes)
+
+
+def test_missing_and_foreign_recipes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="graspling_s"):
+        load_recipe("nothing")
+    with pytest.raises(InputError, match="cannot read"):
+        load_recipe(tmp_path / "no.yaml")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [1")
+    with pytest.raises(InputError, match="not YAML"):
+        load_recipe(bad)
+    bad.write_text("just text")
+    with pytest.raises(InputError, match="expected settings"):
+        load_recipe(bad)
+
+
+def test_a_foreign_file_is_no_state(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(b"foreign")
+    network = torch.nn.Linear(1, 1)
+    with pytest.raises(InputError, match="cannot resume"):
+        load_state(path, network, None, torch.optim.Adam(network.parameters()), {})
