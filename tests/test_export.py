@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import onnxruntime
 import pytest
-import safetensors.torch
 import torch
 from torch import nn
 
 from graspling.errors import GrasplingError, InputError
-from graspling.export import export_onnx, load_safetensors, save_safetensors
+from graspling.export import export_onnx
 from graspling.networks import build
 
 
@@ -42,21 +40,8 @@ def test_broken_weights_a_wrong_size_and_a_blocked_path_leave_no_file(tmp_path: 
         export_onnx(network, 13, "{}", tmp_path / "m.onnx")
     (tmp_path / "taken").mkdir()
     with pytest.raises(InputError, match=r"cannot write .*taken"):
-        save_safetensors(network, "{}", tmp_path / "taken")
+        export_onnx(network, 12, "{}", tmp_path / "taken")
     nn.init.constant_(network.heads.cos.bias, float("nan"))  # type: ignore[union-attr, arg-type]
     with pytest.raises(GrasplingError, match="differs from PyTorch by nan"):
         export_onnx(network, 12, "{}", tmp_path / "m.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
-
-
-def test_files_that_are_no_weights_of_ours_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read the weights .*none\.safetensors"):
-        load_safetensors(tmp_path / "none.safetensors")
-    harmful = tmp_path / "pickle.safetensors"
-    harmful.write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(InputError, match=r"expected a \.safetensors file"):
-        load_safetensors(harmful)
-    foreign = tmp_path / "foreign.safetensors"
-    foreign.write_bytes(safetensors.torch.save({"a": torch.zeros(1)}))
-    with pytest.raises(InputError, match="carries no card of graspling"):
-        load_safetensors(foreign)

@@ -40,7 +40,7 @@ def test_conventions_on_a_drawn_example(name: str) -> None:
     assert not parsed.faults
     np.testing.assert_allclose(np.degrees(grasps.angle), [30], atol=1e-3)
     np.testing.assert_allclose(
-        [*grasps.columns[:2], *grasps.columns[3:5]], [[100], [50], [40], [10]]
+        [*grasps.columns[:2], *grasps.columns[3:5]], [[100], [50], [40], [10]], atol=1e-4
     )
 
     picture = np.zeros((100, 200), np.uint8)

@@ -1,7 +1,4 @@
-"""From a trained network to files: ONNX to run, safetensors to train on.
-
-Both carry the model's card as JSON under the key "graspling". Nothing is ever unpickled.
-"""
+"""From a trained network to the ONNX file that a robot runs."""
 
 from __future__ import annotations
 
@@ -15,17 +12,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from graspling.errors import GrasplingError, InputError
+from graspling.card import METADATA_KEY
+from graspling.errors import GrasplingError
 from graspling.files import write_bytes
 from graspling.networks import GraspNetwork
 from graspling.onnx_graph import simplify
 
-CARD_KEY = "graspling"
 OPSET = 18
 # Largest difference between a map of the file and the same map of the network, any pixel.
 PARITY = 1e-4
@@ -83,7 +78,7 @@ def export_onnx(network: GraspNetwork, size: int, card: str, path: str | Path) -
     simplify(model)
     model.producer_name, model.producer_version = "graspling", ""
     model.graph.name = "graspling"
-    onnx.helper.set_model_props(model, {CARD_KEY: card})
+    onnx.helper.set_model_props(model, {METADATA_KEY: card})
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
 
@@ -95,39 +90,6 @@ def export_onnx(network: GraspNetwork, size: int, card: str, path: str | Path) -
         )
     write_bytes(path, data)
     return difference
-
-
-def save_safetensors(network: nn.Module, card: str, path: str | Path) -> None:
-    """Write weights and card, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    # Parameters in channels_last are not contiguous, which the format wants.
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    write_bytes(path, safetensors.torch.save(tensors, {CARD_KEY: card}))
-
-
-def load_safetensors(path: str | Path) -> tuple[dict[str, Tensor], str]:
-    """Weights for ``network.load_state_dict`` and the card as JSON.
-
-    Raises:
-        InputError: no such file, not a safetensors file, or one that graspling did not write.
-    """
-    try:
-        with safe_open(Path(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"cannot read the weights {path}: {reason}; expected a .safetensors file"
-        ) from None
-    if CARD_KEY not in metadata:
-        raise InputError(
-            f"{path} carries no card of graspling; expected weights saved by graspling"
-        )
-    return tensors, metadata[CARD_KEY]
 
 
 def _run(model: bytes, image: np.ndarray) -> np.ndarray:

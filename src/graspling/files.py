@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from graspling.errors import InputError
@@ -32,7 +32,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write {target}: {reason}; nothing was changed there") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # What went wrong is said above; a failing clean-up must not hide it.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

@@ -82,9 +82,10 @@ def _from_corners(corners: ArrayLike, which: str) -> Floats:
     if points.ndim != 3 or points.shape[1:] != (4, 2):
         raise InputError(f"{which} rectangles: got shape {points.shape}, expected (N, 4, 2)")
     p0, p1, p2, p3 = np.moveaxis(points, 1, 0)
-    centre = p0 + (p1 - p0 + p2 - p0 + p3 - p0) / 4
-    opening, plate = (p1 - p0 + p2 - p3) / 4, (p2 - p1 + p3 - p0) / 4
-    area = opening[:, 0] * plate[:, 1] - opening[:, 1] * plate[:, 0]
+    with np.errstate(invalid="ignore"):
+        centre = p0 + (p1 - p0 + p2 - p0 + p3 - p0) / 4
+        opening, plate = (p1 - p0 + p2 - p3) / 4, (p2 - p1 + p3 - p0) / 4
+        area = opening[:, 0] * plate[:, 1] - opening[:, 1] * plate[:, 0]
     bad = np.flatnonzero(~(np.isfinite(area) & (area != 0)))
     if bad.size:
         raise InputError(

@@ -26,6 +26,8 @@ PLATE: Colour = (0, 114, 178)  # the two plates of the gripper: blue
 OPENING: Colour = (230, 80, 0)  # the way they close: vermilion; both told apart by any eye
 _LABEL_PLATE: Colour = (0, 158, 115)
 _HALO: Colour = (255, 255, 255)
+_INK: Colour = (20, 20, 20)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHIFT = 4  # OpenCV draws in 1/16 px
 
 
@@ -111,23 +113,23 @@ def _quality(picture: Picture, corners: NDArray[np.float64], quality: float, uni
     gap = 4 * unit
     u = min(max(corners[:, 0].max() + gap, 0), width - wide - gap)
     v = min(max(corners[:, 1].mean() + high / 2, high + gap), height - gap)
-    write_text_on(picture, text, (round(u), round(v)), unit)
+    _write_text(picture, text, (round(u), round(v)), unit)
 
 
 def _text_size(text: str, unit: float) -> tuple[tuple[int, int], int]:
-    (wide, high), below = cv2.getTextSize(
-        text, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * unit, max(1, round(unit))
-    )
+    (wide, high), below = cv2.getTextSize(text, _FONT, 0.5 * unit, max(1, round(unit)))
     return (wide, high), below
 
 
-def write_text_on(picture: Picture, text: str, origin: tuple[int, int], unit: float = 1.0) -> None:
+def _write_text(picture: Picture, text: str, origin: tuple[int, int], unit: float = 1.0) -> None:
     """Dark letters with a light rim, legible on anything; ``origin`` is their lower left."""
-    thickness = max(1, round(unit))
-    for colour, thick in ((_HALO, thickness + max(2, round(2 * unit))), ((20, 20, 20), thickness)):
-        cv2.putText(
-            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * unit, colour, thick, cv2.LINE_AA
-        )
+    rim, thickness = max(1, round(unit)), max(1, round(unit))
+    around = [(du, dv) for du in (-rim, 0, rim) for dv in (-rim, 0, rim) if du or dv]
+    # the rim is the same letters moved: thicker ones would be wider and run away from the text
+    for du, dv in [*around, (0, 0)]:
+        colour = _HALO if du or dv else _INK
+        at = (origin[0] + du, origin[1] + dv)
+        cv2.putText(picture, text, at, _FONT, 0.5 * unit, colour, thickness, cv2.LINE_AA)
 
 
 def depth_picture(depth: NDArray[Any]) -> Picture:
@@ -171,7 +173,7 @@ def sheet(
         text = caption
         while len(text) > 1 and _text_size(text, 0.9)[0][0] > tile:
             text = text[:-2] + "~"
-        write_text_on(canvas, text, (left, top + high + line - 8), 0.9)
+        _write_text(canvas, text, (left, top + high + line - 8), 0.9)
     return canvas
 
 

@@ -11,7 +11,13 @@ from graspling.grasps import Grasps
 from graspling.image import Preparation
 
 EVERYTHING = Augmentation(
-    rotation_deg=180, zoom=(0.8, 1.3), shift=0.05, flip=0.5, brightness=0.2, contrast=0.2, colour=0.2
+    rotation_deg=180,
+    zoom=(0.8, 1.3),
+    shift=0.05,
+    flip=0.5,
+    brightness=0.2,
+    contrast=0.2,
+    colour=0.2,
 )
 
 
@@ -31,7 +37,9 @@ def test_a_label_stays_on_what_it_marks() -> None:
         prepared = preparation(changed.rgb, changed.depth, extra=affine)
         label = sample.grasps.transform(prepared.affine)
         for channel in (0, 3):
-            bright = np.clip(prepared.tensor[channel] - prepared.tensor[channel].min() - 0.3, 0, None)
+            bright = np.clip(
+                prepared.tensor[channel] - prepared.tensor[channel].min() - 0.3, 0, None
+            )
             rows, columns = np.indices(bright.shape)
             centre = (bright * columns).sum() / bright.sum(), (bright * rows).sum() / bright.sum()
             assert np.hypot(centre[0] - label.u[0], centre[1] - label.v[0]) < 0.7

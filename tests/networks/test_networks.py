@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,10 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from graspling.card import Card
 from graspling.errors import InputError
-from graspling.export import export_onnx, load_safetensors, save_safetensors
+from graspling.export import export_onnx
+from graspling.image import Preparation
 from graspling.networks import CHANNELS, NETWORKS, GraspNetwork, build
 from graspling.networks.counts import macs, parameters
+from graspling.training.checkpoint import load_checkpoint, save_checkpoint
 
 # Parameters for depth, rgb and rgbd; GMAC at 224x224 for rgbd. Published or calculated from the
 # published layers, except for graspling's own.
@@ -153,12 +157,11 @@ def test_channels_last_and_bf16(name: str) -> None:
 @every_network
 def test_safetensors_give_the_same_network_back(name: str, tmp_path: Path) -> None:
     network = lived(seeded(name)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    save_safetensors(network, '{"name": "x"}', tmp_path / "model.safetensors")
-    weights, card = load_safetensors(tmp_path / "model.safetensors")
-    again = seeded(name, seed=5).eval()
-    again.load_state_dict(weights)
+    card = Card("tiny", name, Preparation("rgbd", 96))
+    save_checkpoint(tmp_path / "model.safetensors", network, card)
+    again, card_again = load_checkpoint(tmp_path / "model.safetensors")
+    assert card_again == card
     image = images(network, network.multiple)
-    assert card == '{"name": "x"}'
     # Another memory layout adds up in another order.
     torch.testing.assert_close(again(image), network(image), atol=1e-5, rtol=1e-4)
 
@@ -194,9 +197,27 @@ def test_ggcnn_crops_what_exceeds_the_image(size: int, natural: int) -> None:
         assert torch.equal(network(image), whole[..., :size, :size])
 
 
-def test_settings_change_graspling_s() -> None:
-    network = build("graspling_s", "rgb", widths=(16, 32, 32, 48), depths=(1, 1, 1, 3))
-    assert network.multiple == 32
-    assert network(torch.zeros(1, 3, 32, 64)).shape == (1, 4, 32, 64)
-    with pytest.raises(InputError, match="2 widths and 3 depths"):
+@pytest.mark.parametrize(
+    ("settings", "multiple", "count"),
+    [
+        ({"widths": (32, 48, 80), "depths": (1, 1, 3), "dilations": (1, 2, 4)}, 16, 514_464),
+        ({"enlarge": "bilinear", "join": "add", "stem": "overlap"}, 16, 252_236),
+        ({"widths": (16, 32, 32, 48), "depths": (1, 1, 1, 2), "patch": 8}, 64, 199_648),
+    ],
+)
+def test_settings_change_graspling_s(settings: dict[str, Any], multiple: int, count: int) -> None:
+    network = build("graspling_s", "rgb", **settings)
+    assert (network.multiple, parameters(network)) == (multiple, count)
+    assert network(torch.zeros(2, 3, multiple, 2 * multiple)).shape == (
+        2,
+        4,
+        multiple,
+        2 * multiple,
+    )
+
+
+def test_settings_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(InputError, match="2 widths and 3 depths, expected one of each a level"):
         build("graspling_s", "rgb", widths=(16, 32), depths=(1, 1, 1))
+    with pytest.raises(InputError, match="overlapping stem has patches of 4 pixels, got 8"):
+        build("graspling_s", "rgb", stem="overlap", patch=8)

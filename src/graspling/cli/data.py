@@ -116,7 +116,7 @@ def split(options: Split) -> None:
         made.save(options.out)
         found = {made.name: made}
     else:
-        found = dataset.splits()
+        found = _usable_splits(dataset)
     write_json([_describe(one) for one in found.values()], options.json)
     rows = [
         [one.name, one.hash, one.unit, number, len(fold.train), len(fold.val), len(fold.test)]
@@ -127,6 +127,17 @@ def split(options: Split) -> None:
     say(table(headers, rows), json_target=options.json)
     if options.out:
         say(f"written: {options.out}", json_target=options.json)
+
+
+def _usable_splits(dataset: Dataset) -> dict[str, Splits]:
+    """The splits of a data set; a warning for each that cannot be used."""
+    found = {}
+    for name in dataset.split_names:
+        try:
+            found[name] = dataset.split(name)
+        except InputError as error:
+            warn(str(error))
+    return found
 
 
 def _make(dataset: Dataset, options: Split) -> Splits:

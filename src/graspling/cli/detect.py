@@ -64,7 +64,9 @@ def detect(options: Detect) -> None:
             rgb, depth, top=options.top, roi=roi, mask=mask, threshold=options.threshold
         )
         if options.picture:
-            picture = draw_grasps(rgb if rgb is not None else depth, detection.grasps)
+            image = depth if rgb is None else rgb
+            assert image is not None  # a frame has one or the other
+            picture = draw_grasps(image, detection.grasps)
             write_picture(_picture_path(options.picture, paths, many), picture)
         results.append(detection.to_dict() | paths.to_dict())
         rows += grasp_rows(paths.name, detection)

@@ -43,7 +43,8 @@ class FramePaths:
 
     def to_dict(self) -> dict[str, str | None]:
         """For JSON."""
-        return {"rgb": self.rgb and str(self.rgb), "depth": self.depth and str(self.depth)}
+        files = {"rgb": self.rgb, "depth": self.depth}
+        return {key: str(path) if path else None for key, path in files.items()}
 
 
 def frame_paths(rgb: Sequence[str], depth: Sequence[str]) -> tuple[list[FramePaths], bool]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from graspling.errors import MissingExtraError
 
-_LAB = ("torch", "safetensors", "onnx", "onnxscript", "matplotlib")
+_LAB = ("torch", "safetensors", "onnx", "onnxscript")
 
 
 @contextmanager

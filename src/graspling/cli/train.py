@@ -45,7 +45,7 @@ class Train:
 def train(options: Train) -> None:
     """Resolve the recipe and train."""
     with needs_lab():
-        from graspling.training import train as run
+        from graspling.training.loop import train as run
         from graspling.training.recipe import load_recipe, recipe_names
     source = options.recipe
     if not source and options.resume and options.out:

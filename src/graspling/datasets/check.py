@@ -31,7 +31,8 @@ class Report:
         outside: grasps whose centre is outside their frame.
         missing_depth: share of depth pixels that are missing, or None without depth.
         splits: name -> "folds, unit, hash".
-        faults: one line each; empty is good.
+        left_out: rows that hold no grasp though the format allows them (NaN in Cornell).
+        faults: what is wrong, one line each; empty is good.
     """
 
     data: str
@@ -48,6 +49,7 @@ class Report:
     outside: int
     missing_depth: float | None
     splits: dict[str, str]
+    left_out: tuple[str, ...]
     faults: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,6 +75,8 @@ class Report:
             rows.append(("depth missing", f"{self.missing_depth:.1%} of the pixels"))
         rows.append(("centres outside", f"{self.outside} grasps"))
         rows += [(f"split {name}", text) for name, text in self.splits.items()]
+        if self.left_out:
+            rows.append(("rows left out", f"{len(self.left_out)}, such as {self.left_out[0]}"))
         rows.append(("faults", str(len(self.faults)) if self.faults else "none"))
         lines = [f"{name:<18} {text}" for name, text in rows]
         lines += [f"  {fault}" for fault in self.faults[:_SHOWN]]
@@ -83,7 +87,8 @@ class Report:
 
 def check(dataset: Dataset, *, progress: bool = True) -> Report:
     """Decode every frame and read every label. A frame that cannot be read is a fault."""
-    faults = [str(fault) for fault in dataset.verify()]
+    found = dataset.verify()
+    faults = [str(fault) for fault in found if fault.malformed]
     counts, widths, jaws, angles, depths = [], [], [], [], []
     sizes: dict[str, int] = {}
     outside = negatives = known = total = 0
@@ -136,6 +141,7 @@ def check(dataset: Dataset, *, progress: bool = True) -> Report:
         outside=outside,
         missing_depth=1 - known / total if total else None,
         splits=splits,
+        left_out=tuple(str(fault) for fault in found if not fault.malformed),
         faults=tuple(faults + more),
     )
 

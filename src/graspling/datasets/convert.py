@@ -54,8 +54,7 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
                 tqdm(ids, desc="convert", unit="img", disable=not progress, leave=False)
             )
         ]
-        writer.text("ids.csv", _table(("id", "source"), names))
-        writer.finish()
+        writer.finish(names)
         if target.exists():
             target.rmdir()
         temporary.rename(target)
@@ -76,8 +75,9 @@ class Writer(ABC):
     def write(self, sample: Sample, number: int) -> str:
         """Write the ``number``-th sample; returns its new id."""
 
-    def finish(self) -> None:
-        """Write what concerns all samples."""
+    def finish(self, names: list[tuple[str, str]]) -> None:
+        """Write what concerns all samples; ``names`` has (new id, old id)."""
+        self.text("ids.csv", _table(("id", "source"), names))
 
     def text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -110,19 +110,21 @@ class FolderWriter(Writer):
     def __init__(self, root: Path, dataset: Dataset) -> None:
         super().__init__(root, dataset)
         self.entries: list[dict[str, Any]] = []
+        self.stems: set[str] = set()
         self.authors = dataset.authors if isinstance(dataset, Folder) else {}
 
     def write(self, sample: Sample, number: int) -> str:
         stem = _plain(sample.id)
-        if (self.root / f"images/{stem}.png").exists():  # "a b" and "a/b" look the same
-            stem = f"{stem}-{number}"
+        if stem.lower() in self.stems:  # "a b" and "a/b" look the same, on some disks "A-B" too
+            stem = f"{stem}.{number}"
+        self.stems.add(stem.lower())
         entry: dict[str, Any] = {"id": sample.id}
         if sample.rgb is not None:
-            entry["rgb"] = self.image(f"images/{stem}.png", sample.rgb)
+            entry["rgb"] = self.image(f"rgb/{stem}.png", sample.rgb)
         if sample.depth is not None:
-            entry["depth"] = self.image(f"images/{stem}-depth.tiff", sample.depth)
+            entry["depth"] = self.image(f"depth/{stem}.tiff", sample.depth)
         if sample.mask is not None:
-            entry["mask"] = self.image(f"images/{stem}-mask.png", sample.mask * np.uint8(255))
+            entry["mask"] = self.image(f"mask/{stem}.png", sample.mask * np.uint8(255))
         if sample.intrinsics is not None:
             entry["intrinsics"] = asdict(sample.intrinsics)
         if sample.id in self.authors:
@@ -137,7 +139,8 @@ class FolderWriter(Writer):
         self.entries.append(entry)
         return sample.id
 
-    def finish(self) -> None:
+    def finish(self, names: list[tuple[str, str]]) -> None:
+        super().finish(names)
         document = {"schema": SCHEMA, "version": VERSION, "images": self.entries}
         self.text(FILE, json.dumps(document, indent=1) + "\n")
         for path in sorted((self.dataset.root / "splits").glob("*.json")):
@@ -168,7 +171,8 @@ class CornellWriter(Writer):
             self.objects.append((name, sample.object_id))
         return name
 
-    def finish(self) -> None:
+    def finish(self, names: list[tuple[str, str]]) -> None:
+        super().finish(names)
         if self.objects:
             self.text("objects.csv", _table(("id", "object"), self.objects))
 

@@ -210,8 +210,8 @@ def range_to_z(distance: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray
     height, width = distance.shape
     x = (np.arange(width) - intrinsics.cx) / intrinsics.fx
     y = (np.arange(height) - intrinsics.cy) / intrinsics.fy
-    factor = np.sqrt(x**2 + y[:, None] ** 2 + 1).astype(np.float32)
-    return np.divide(distance, factor)
+    along = np.sqrt(x**2 + y[:, None] ** 2 + 1)
+    return np.asarray(distance / along, dtype=np.float32)
 
 
 def read_point_cloud(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -157,13 +157,18 @@ class Dataset(ABC):
         Raises:
             InputError: with ``strict``, at the first malformed row.
         """
-        missing = []
+        found = []
         for sample_id in self.ids + self.unlabelled_ids:
-            self.labels(sample_id)
-            for path in self.files(sample_id):
-                if not path.is_file():
-                    missing.append(FileFault(self.relative(path), 0, "the file is missing"))
-        return self.faults + missing
+            missing = [path for path in self.files(sample_id) if not path.is_file()]
+            found += [FileFault(self.relative(path), 0, "the file is missing") for path in missing]
+            try:
+                if not missing:
+                    self.labels(sample_id)
+            except InputError as error:
+                if self.strict:
+                    raise
+                found.append(FileFault(sample_id, 0, str(error)))
+        return self.faults + found
 
     def relative(self, path: Path) -> str:
         """The path as shown in messages: relative to the data set's folder."""
@@ -181,8 +186,15 @@ class Dataset(ABC):
         return sorted(names)
 
     def splits(self) -> dict[str, Splits]:
-        """All splits by name, see :attr:`split_names`."""
-        return {name: self.split(name) for name in self.split_names}
+        """All splits by name, see :attr:`split_names`; less those that so few ids cannot make."""
+        found = {}
+        for name in self.split_names:
+            try:
+                found[name] = self.split(name)
+            except InputError:
+                if (self.root / "splits" / f"{name}.json").is_file():
+                    raise
+        return found
 
     def split(self, name: str) -> Splits:
         """The split of that name (see :attr:`split_names`), or from that JSON file.
@@ -219,7 +231,8 @@ class Dataset(ABC):
                 f"does not have, for example {min(absent)!r}; it was made for other data"
             )
         split = split.without(absent) if absent else split
-        crossing = split.crossing(self.objects) if split.unit.startswith("object") else []
+        by_object = split.unit.startswith("object") or split.name.startswith("object")
+        crossing = split.crossing(self.objects) if by_object else []
         if crossing:
             raise InputError(
                 f"split {split.name!r}: object {crossing[0]!r} is in two parts of one fold "

@@ -1,0 +1,122 @@
+"""Splits: disjoint, covering, nested fractions, and no object on both sides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from graspling.datasets import Fold, Splits, label_fraction, open_dataset
+from graspling.datasets.splits import PARTS, image_wise, object_wise
+from graspling.errors import InputError
+
+IDS = [f"{n:03d}" for n in range(103)]
+OBJECTS = {i: f"object {int(i) * 7 % 31}" for i in IDS}
+
+
+@pytest.mark.parametrize("split", [image_wise(IDS), object_wise(OBJECTS)], ids=lambda s: s.name)
+def test_parts_are_disjoint_and_tests_cover(split: Splits) -> None:
+    assert len(split.folds) == 5
+    assert sorted(i for fold in split.folds for i in fold.test) == IDS
+    for fold in split.folds:
+        assert sorted(fold.train + fold.val + fold.test) == IDS
+        assert 17 <= len(fold.test) <= 24 and 8 <= len(fold.val) <= 16
+
+
+def test_no_object_crosses_an_object_wise_split() -> None:
+    assert object_wise(OBJECTS).crossing(OBJECTS) == []
+    assert image_wise(IDS).crossing(OBJECTS) != []  # the check can fail
+
+
+def test_no_object_crosses_in_the_fakes(fakes: ModuleType, tmp_path: Path) -> None:
+    for kind, write in fakes.WRITERS.items():
+        (tmp_path / kind).mkdir()
+        dataset = open_dataset(f"{kind}:{write(tmp_path / kind)}")
+        if dataset.objects:
+            folds = object_wise(dataset.objects, folds=2)
+            assert folds.crossing(dataset.objects) == []
+
+
+@pytest.mark.parametrize("kind", ["cornell", "jacquard"])
+def test_no_object_crosses_in_the_real_data(kind: str, real_data: Path) -> None:
+    dataset = open_dataset(f"{kind}:{real_data / kind}")
+    split = dataset.split("object-wise")
+    for fold in split.folds:
+        train, val, test = ({dataset.objects[i] for i in fold.part(p)} for p in PARTS)
+        assert not train & val and not train & test and not val & test
+        assert fold.train and fold.val and fold.test
+    assert not set.intersection(*(set(fold.test) for fold in split.folds))
+    assert split.ids <= set(dataset.ids)
+
+
+def test_a_leaking_object_wise_file_is_refused(fakes: ModuleType, tmp_path: Path) -> None:
+    root = fakes.cornell_recovered(tmp_path)
+    objects = (root / "objects.csv").read_text().replace("0101,thing1", "0101,thing0")
+    (root / "objects.csv").write_text(objects)
+    dataset = open_dataset(f"cornell:{root}")
+    with pytest.raises(InputError, match="object 'thing0' is in two parts"):
+        dataset.split("object-wise")
+    assert dataset.split("image-wise").name == "image-wise"
+
+
+def test_building_is_deterministic_and_seeded() -> None:
+    assert object_wise(OBJECTS) == object_wise(dict(reversed(list(OBJECTS.items()))))
+    assert image_wise(IDS, seed=1).hash != image_wise(IDS, seed=2).hash
+
+
+def test_hash_is_of_the_parts_alone(tmp_path: Path) -> None:
+    split = image_wise(IDS)
+    shuffled = [Fold(*(tuple(reversed(f.part(p))) for p in PARTS)) for f in split.folds]
+    assert Splits("other name", 5, "image id", tuple(shuffled)).hash == split.hash
+    moved = Fold(split.folds[0].train[1:], split.folds[0].val, split.folds[0].test)
+    assert Splits("image-wise", 1, "image id", (moved, *split.folds[1:])).hash != split.hash
+    # written down here: a change of the hash would make published numbers untraceable
+    tiny = Splits("tiny", 0, "image id", (Fold(("a",), ("b",), ("c",)),))
+    assert tiny.hash == "7d6fe7f24d2a"
+
+
+def test_file_round_trip_and_versions(tmp_path: Path) -> None:
+    split = object_wise(OBJECTS)
+    split.save(tmp_path / "s.json")
+    assert Splits.load(tmp_path / "s.json") == split
+    document = json.loads(split.to_json())
+    for change, words in (
+        ({"version": 99}, "version 99"),
+        ({"schema": "x"}, "schema 'x'"),
+        ({"folds": 3}, 'list "folds"'),
+        ({"folds": [{"train": []}]}, "train, val, test"),
+        ({"folds": []}, "no folds"),
+        ({"folds": [{"train": ["a"], "val": ["a"], "test": []}]}, "'a' is there twice"),
+        ({"folds": [{"train": [], "val": [], "test": ["a"]}] * 2}, "two test parts"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Splits.from_document(document | change, "s.json")
+
+
+def test_label_fractions_are_nested_and_independent_of_order() -> None:
+    chosen = {f: set(label_fraction(IDS, f, seed=3)) for f in (0.125, 0.25, 0.5, 1.0)}
+    assert [len(c) for c in chosen.values()] == [13, 26, 52, 103]
+    assert chosen[0.125] < chosen[0.25] < chosen[0.5] < chosen[1.0] == set(IDS)
+    assert set(label_fraction(IDS[::-1], 0.25, seed=3)) == chosen[0.25]
+    assert set(label_fraction(IDS, 0.25, seed=4)) != chosen[0.25]
+    for fraction in (0, 1.1, -1):
+        with pytest.raises(InputError, match="label fraction"):
+            label_fraction(IDS, fraction, seed=0)
+
+
+def test_errors_say_what_there_is(fakes: ModuleType, tmp_path: Path) -> None:
+    dataset = open_dataset(f"multi_object:{fakes.multi_object(tmp_path)}")
+    with pytest.raises(InputError, match="use image-wise"):
+        dataset.split("object-wise")
+    assert list(dataset.splits()) == ["image-wise"]
+    with pytest.raises(InputError, match="expected image-wise"):
+        dataset.split("by-colour")
+    with pytest.raises(InputError, match="folds 0 to 4"):
+        dataset.split("image-wise").fold(5)
+    image_wise(IDS).save(tmp_path / "other.json")
+    with pytest.raises(InputError, match="made for other data"):
+        dataset.split(str(tmp_path / "other.json"))
+    with pytest.raises(InputError, match="do not make 5 folds"):
+        image_wise(IDS[:4])

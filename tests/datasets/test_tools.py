@@ -1,0 +1,113 @@
+"""Converting, checking and showing data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from graspling.datasets import open_dataset
+from graspling.datasets.check import check
+from graspling.datasets.convert import WRITERS, convert
+from graspling.datasets.show import closer, show
+from graspling.errors import InputError
+
+
+@pytest.mark.parametrize("to", sorted(WRITERS))
+@pytest.mark.parametrize("kind", ["cornell", "jacquard", "multi_object", "folder"])
+def test_converting_keeps_pixels_labels_and_objects(
+    kind: str, to: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    source = open_dataset(f"{kind}:{fakes.WRITERS[kind](tmp_path / 'in')}")
+    out = convert(source, tmp_path / "new" / "out", to, progress=False)
+    result = open_dataset(f"{to}:{out}")
+    rows = [row.split(",") for row in (out / "ids.csv").read_text().splitlines()[1:]]
+    assert {old for _, old in rows} == set(source.ids + source.unlabelled_ids)
+    assert len(result.unlabelled_ids) == len(source.unlabelled_ids)
+    assert not [fault for fault in result.verify() if fault.malformed]
+    for new, old in rows:
+        a, b = source[old], result[new]
+        np.testing.assert_array_equal(a.rgb, b.rgb)
+        np.testing.assert_allclose(a.depth, b.depth, atol=1e-6)
+        if a.grasps is None:
+            assert b.grasps is None
+        else:
+            np.testing.assert_allclose(
+                a.grasps.to_rectangles(), b.grasps.to_rectangles(), atol=1e-6
+            )
+        if a.object_id is not None and to != "jacquard":  # there it is part of a file name
+            assert a.object_id == b.object_id
+    assert len(set(result.objects.values())) >= len(set(source.objects.values()))
+
+
+def test_converting_keeps_ids_splits_and_states(fakes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source = open_dataset(f"cornell:{fakes.cornell_recovered(tmp_path / 'in')}")
+    result = open_dataset(f"folder:{convert(source, tmp_path / 'out', 'folder', progress=False)}")
+    assert result.ids == source.ids and result.objects == source.objects
+    assert result.split("object-wise").hash == source.split("object-wise").hash
+    assert result["0100"].intrinsics == source["0100"].intrinsics
+
+
+def test_converting_leaves_nothing_half_written(fakes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source = open_dataset(f"folder:{fakes.folder(tmp_path / 'in')}")
+    with pytest.raises(InputError, match="folder, cornell, jacquard"):
+        convert(source, tmp_path / "out", "voc")
+    with pytest.raises(InputError, match="not empty"):
+        convert(source, tmp_path / "in", "folder")
+    (tmp_path / "in" / "3.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match="3.png"):
+        convert(source, tmp_path / "out", "folder", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_check_counts_and_finds_faults(fakes: ModuleType, tmp_path: Path) -> None:
+    dataset = open_dataset(f"folder:{fakes.folder(tmp_path)}")
+    report = check(dataset, progress=False)
+    assert (report.labelled, report.unlabelled, report.skipped) == (4, 1, 1)
+    assert (report.grasps, report.negatives, report.objects) == (4, 1, 3)
+    assert report.ranges["width px"] == pytest.approx((fakes.OPENING,) * 3)
+    assert report.ranges["depth m"][2] == pytest.approx(fakes.TABLE_M, abs=1e-4)
+    assert report.sizes == {"160x120": 5} and report.outside == 0 and report.faults == ()
+    assert json.loads(json.dumps(report.to_dict()))["grasps"] == 4
+    assert "4 labelled, 1 unlabelled, 1 skipped" in report.text()
+
+    path = tmp_path / "labels.json"
+    document = json.loads(path.read_text())
+    document["images"][0]["grasps"] = [{"u": 500, "v": 5, "angle_rad": 0, "width_px": 9}, {}]
+    path.write_text(json.dumps(document))
+    (tmp_path / "1.png").write_bytes(b"broken")
+    report = check(open_dataset(f"folder:{tmp_path}"), progress=False)
+    assert report.outside == 1
+    assert ["grasps[1]" in report.faults[0], "1.png" in report.faults[1]] == [True, True]
+    assert len(report.faults) == 2 and "1.png" in report.text()
+
+
+def test_check_does_not_call_it_a_fault_when_the_format_allows_it(
+    fakes: ModuleType, tmp_path: Path
+) -> None:
+    report = check(open_dataset(f"cornell:{fakes.cornell_original(tmp_path)}"), progress=False)
+    assert report.faults == () and len(report.left_out) == 1
+    assert "pcd0100cpos.txt:1" in report.text() and "split object-wise" not in report.text()
+
+
+def test_show_draws_a_sheet_by_seed(fakes: ModuleType, tmp_path: Path) -> None:
+    dataset = open_dataset(f"multi_object:{fakes.multi_object(tmp_path)}")
+    picture = show(dataset, count=3, seed=1)
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    np.testing.assert_array_equal(picture, show(dataset, count=3, seed=1))
+    with pytest.raises(InputError, match="nothing to show"):
+        show(dataset, count=0)
+
+
+def test_the_shown_window_keeps_labels_on_the_object(fakes: ModuleType, tmp_path: Path) -> None:
+    sample = open_dataset(f"jacquard:{fakes.jacquard(tmp_path)}")["0_thing_1"]
+    near = closer(sample)
+    assert near.rgb.shape[0] < sample.rgb.shape[0]
+    u, v = round(near.grasps.u[0]), round(near.grasps.v[0])
+    assert near.rgb[v, u].sum() < 400  # the dark bar

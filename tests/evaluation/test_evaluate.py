@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from graspling.datasets import open_dataset
+from graspling.detector import load
+from graspling.errors import InputError
+from graspling.evaluation.compare import compare
+from graspling.evaluation.evaluate import choose, evaluate
+from graspling.evaluation.failures import failure_sheet
+from graspling.evaluation.rectangle import Rule
+
+
+@pytest.fixture
+def dataset(labelled_folder):
+    return open_dataset(f"folder:{labelled_folder}")
+
+
+def test_the_score_counts_what_the_labels_say(toy_model, dataset):
+    result = evaluate(load(toy_model()), dataset, choose(dataset))
+    assert result.n == 8 and result.accuracy == 6 / 8
+    assert [judged.id for judged in result.failures] == ["f6", "f7"]
+    found = result.to_dict()
+    assert found["interval"][0] < 0.75 < found["interval"][1]
+    assert list(found["by_angle"]) == ["30", "25", "20", "15", "10"]
+    assert list(found["by_iou"]) == ["0.25", "0.30", "0.35", "0.40", "0.45", "0.50"]
+    assert found["by_angle"]["30"] == found["by_iou"]["0.25"] == found["accuracy"]
+    assert found["iou_only"] == 7 / 8
+    assert (found["split"], found["split_hash"]) == ("all", None)
+    assert (found["crop"], found["model"], found["seed"]) == ("centre", "toy", 7)
+
+
+def test_images_that_the_model_was_trained_on_are_counted(toy_model, dataset):
+    detector = load(toy_model(ids=("f1", "f2", "another")))
+    assert evaluate(detector, dataset, choose(dataset)).trained_on == 2
+
+
+def test_no_grasp_is_a_miss_and_the_threshold_of_the_card_hides_nothing(toy_model, dataset):
+    shy = load(toy_model(threshold=0.99))
+    assert len(shy.detect(dataset["f0"].rgb)) == 0
+    assert evaluate(shy, dataset, choose(dataset)).accuracy == 6 / 8
+
+
+def test_unlabelled_images_are_left_out_and_counted(toy_model, dataset):
+    result = evaluate(load(toy_model()), dataset, ["f0", "free"])
+    assert (result.n, result.unlabelled) == (1, ("free",))
+    with pytest.raises(InputError, match="label"):
+        evaluate(load(toy_model()), dataset, ["free"])
+
+
+def test_a_part_of_a_split_carries_name_and_hash(toy_model, dataset):
+    subset = choose(dataset, "image-wise", fold=1)
+    split = dataset.split("image-wise")
+    assert subset.ids == split.fold(1).test
+    found = evaluate(load(toy_model()), dataset, subset).to_dict()
+    assert (found["split"], found["split_hash"], found["fold"]) == ("image-wise", split.hash, 1)
+
+
+def test_another_rule_gives_another_score(toy_model, dataset):
+    strict = evaluate(load(toy_model()), dataset, choose(dataset), rule=Rule(iou_only=True))
+    assert strict.accuracy == 7 / 8
+
+
+def test_failures_are_drawn(toy_model, dataset):
+    result = evaluate(load(toy_model()), dataset, choose(dataset))
+    assert failure_sheet(dataset, result).shape[2] == 3
+    right = evaluate(load(toy_model()), dataset, ["f0", "f1"])
+    with pytest.raises(InputError, match="no failure"):
+        failure_sheet(dataset, right)
+
+
+def test_compare_pairs_the_same_images_and_counts_objects(toy_model, dataset):
+    subset = choose(dataset)
+    straight = evaluate(load(toy_model("straight")), dataset, subset)
+    turned = evaluate(load(toy_model("turned", angle=1.2)), dataset, subset)
+    found = compare(turned, straight, repeats=200).to_dict()
+    assert found["difference"] == found["accuracy_b"] - found["accuracy_a"] > 0
+    assert (found["n"], found["n_objects"]) == (8, 4)
+    other = evaluate(load(toy_model()), dataset, ["f0", "f1"])
+    with pytest.raises(InputError, match="same images"):
+        compare(straight, other)

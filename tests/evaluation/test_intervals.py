@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graspling.errors import InputError
+from graspling.evaluation.intervals import paired_bootstrap, wilson
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    # statsmodels.stats.proportion.proportion_confint(..., method="wilson")
+    [(50, 59, 0.7348, 0.9176), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 2, 0.0945, 0.9055)],
+)
+def test_wilson_gives_the_published_numbers(successes, n, low, high):
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_wilson_holds_the_score_and_stays_within_0_and_1():
+    for n in range(1, 40):
+        for successes in range(n + 1):
+            low, high = wilson(successes, n)
+            assert 0 <= low <= successes / n <= high <= 1
+
+
+def test_wilson_of_nothing_says_nothing_and_nonsense_is_refused():
+    assert wilson(0, 0) == (0.0, 1.0)
+    with pytest.raises(InputError):
+        wilson(3, 2)
+
+
+def test_equal_models_differ_by_nothing():
+    verdicts = np.random.default_rng(0).random(60) < 0.8
+    found = paired_bootstrap(verdicts, verdicts, list(range(60)), repeats=500)
+    assert found.difference == 0 and found.interval == (0, 0) and found.p == 1
+    assert (found.n, found.n_objects) == (60, 60)
+
+
+def test_a_clear_gain_is_found_and_turns_its_sign_with_the_order():
+    rng = np.random.default_rng(1)
+    a, b = rng.random(200) < 0.6, rng.random(200) < 0.9
+    objects = [f"o{i // 3}" for i in range(200)]
+    found = paired_bootstrap(a, b, objects, repeats=2000)
+    back = paired_bootstrap(b, a, objects, repeats=2000)
+    assert found.difference == pytest.approx(b.mean() - a.mean())
+    assert found.interval[0] > 0 and found.p < 0.01
+    assert back.difference == -found.difference and back.interval[1] < 0
+
+
+def test_images_of_one_object_count_as_one():
+    # 100 images, all of two objects: nearly nothing is known, however many images there are.
+    a = np.zeros(100, bool)
+    b = np.arange(100) < 50
+    few = paired_bootstrap(a, b, [i < 50 for i in range(100)], repeats=2000)
+    many = paired_bootstrap(a, b, list(range(100)), repeats=2000)
+    assert few.p > 0.2 and many.p < 0.01
+    assert few.interval[1] - few.interval[0] > 3 * (many.interval[1] - many.interval[0])
+
+
+def test_the_seed_decides_the_numbers():
+    a, b = np.arange(30) % 3 > 0, np.arange(30) % 4 > 0
+    runs = [paired_bootstrap(a, b, list(range(30)), repeats=300, seed=s) for s in (5, 5, 6)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_columns_of_different_lengths_are_refused():
+    with pytest.raises(InputError):
+        paired_bootstrap([1, 0], [1, 0], ["a"])
+    with pytest.raises(InputError):
+        paired_bootstrap([], [], [])

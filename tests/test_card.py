@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from graspling.card import Card, TrainedOn
+from graspling.errors import InputError
+from graspling.image import Preparation
+from graspling.maps import Decoding
+
+CARD = Card(
+    name="tiny-cornell-rgbd",
+    network="tiny",
+    preparation=Preparation("rgbd", 224, "letterbox", depth_floor=0.1),
+    parameters=42,
+    decoding=Decoding(sigma=1.5),
+    threshold=0.25,
+    trained_on=TrainedOn("cornell", "research", "object-wise", 0, "abc", ("pcd0100", "pcd0101")),
+    recipe={"epochs": 3},
+    score=0.93,
+    scores={"object-wise": {"accuracy": 0.93, "interval": [0.9, 0.95]}},
+    height_range=(0.4, 0.9),
+)
+
+
+def test_the_round_trip_is_exact() -> None:
+    text = CARD.to_json()
+    assert Card.from_json(text) == CARD
+    document = json.loads(text)
+    assert document["schema"] == "graspling/card"
+    assert document["modality"] == CARD.modality == "rgbd"
+    plain = replace(CARD, height_range=None, score=None)
+    assert Card.from_json(plain.to_json()) == plain
+
+
+def test_keys_that_are_not_known_are_left_out() -> None:
+    document = CARD.to_dict() | {"sha256": "0", "later": 1}
+    assert Card.from_dict(document) == CARD
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "other"}, "is no card"),
+        ({"version": 2}, "version 2.*update graspling"),
+        ({"preparation": None}, "cannot be used"),
+        ({"preparation": {"modality": "rgb", "size": 9, "gamma": 1}}, "gamma"),
+        ({"threshold": "high"}, "cannot be used"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"name": None}, "name"),
+        ({"trained_on": 3}, "cannot be used"),
+    ],
+)
+def test_a_card_that_cannot_be_used_says_why(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^model.onnx: .*{message}") as error:
+        Card.from_dict(CARD.to_dict() | change, "model.onnx")
+    assert "\n" not in str(error.value)
+
+
+def test_text_that_is_no_card_is_refused() -> None:
+    for text in ("", "{", "[]", "null", '"card"'):
+        with pytest.raises(InputError, match="card"):
+            Card.from_json(text)
+    lacking = CARD.to_dict()
+    del lacking["preparation"]
+    with pytest.raises(InputError, match="lacks 'preparation'"):
+        Card.from_dict(lacking)

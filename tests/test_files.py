@@ -1,0 +1,56 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graspling.errors import InputError
+from graspling.files import atomic_path, write_bytes, write_text
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "a.txt"
+    write_text(path, "one – two")
+    assert path.read_text(encoding="utf-8") == "one – two"
+    write_bytes(path, b"three")
+    assert path.read_bytes() == b"three"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failing_block_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+    full = OSError(28, "No space left on device")
+    complaint = pytest.raises(InputError, match=r"cannot write .*a\.bin: No space left")
+    with complaint as caught, atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise full
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        write_text(tmp_path / "file" / "a.txt", "text")
+
+
+def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        write_text(tmp_path / "a.txt", "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from graspling.errors import InputError
+from graspling.frames import (
+    check_depth,
+    check_rgb,
+    parse_depth_unit,
+    read_depth,
+    read_mask,
+    read_rgb,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"),
+    [("mm", 1e-3), ("0.1mm", 1e-4), ("0.001", 1e-3), ("m", 1.0), (0.00025, 2.5e-4), ("1e-4", 1e-4)],
+)
+def test_depth_units(text: str | float, metres: float) -> None:
+    assert parse_depth_unit(text) == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("text", ["", "inch", "-1mm", "0", "nan", "e", "mm mm", "inf"])
+def test_senseless_depth_units_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="depth unit"):
+        parse_depth_unit(text)
+
+
+def test_colour_is_red_first_and_alpha_is_dropped(tmp_path: Path) -> None:
+    bgra = np.zeros((4, 6, 4), np.uint8)
+    bgra[..., 2], bgra[..., 1], bgra[..., 3] = 200, 30, 7
+    cv2.imwrite(str(tmp_path / "a.png"), bgra)
+    image = read_rgb(tmp_path / "a.png")
+    assert image.shape == (4, 6, 3)
+    assert image[0, 0].tolist() == [200, 30, 0]
+    np.testing.assert_array_equal(check_rgb(bgra[..., [2, 1, 0, 3]]), image)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((5, 5), np.uint8), "one channel"),
+        (np.zeros((5, 5, 3), np.uint16), "16-bit"),
+    ],
+)
+def test_colour_of_another_kind_is_refused(tmp_path: Path, image: np.ndarray, message: str) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    with pytest.raises(InputError, match=message) as error:
+        read_rgb(tmp_path / "a.png")
+    assert "a.png" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n cut"])
+def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(content)
+    for read in (read_rgb, read_depth, read_mask):
+        with pytest.raises(InputError, match=r"a\.png: is not an image"):
+            read(file)
+    with pytest.raises(InputError, match="no such file"):
+        read_rgb(tmp_path / "missing.png")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_rgb(tmp_path)
+
+
+def test_integer_depth_needs_a_unit(tmp_path: Path) -> None:
+    file = tmp_path / "d.png"
+    cv2.imwrite(str(file), np.array([[0, 7000], [6500, 65535]], np.uint16))
+    np.testing.assert_allclose(read_depth(file, "0.1mm"), [[0, 0.7], [0.65, 6.5535]], rtol=1e-6)
+    with pytest.raises(InputError, match="state their unit"):
+        read_depth(file)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tiff"])
+def test_float_depth_is_metres_and_missing_becomes_zero(tmp_path: Path, suffix: str) -> None:
+    depth = np.array([[0.7, np.nan], [-1, np.inf]], np.float32)
+    file = tmp_path / f"d{suffix}"
+    if suffix == ".npy":
+        np.save(file, depth[..., None])
+    else:
+        cv2.imwrite(str(file), depth)
+    np.testing.assert_allclose(read_depth(file, "mm"), [[0.7, 0], [0, 0]], rtol=1e-6)
+
+
+def test_depth_that_cannot_be_depth_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((4, 4), 9, np.uint8))
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((4, 4, 3), 9, np.uint16))
+    np.save(tmp_path / "empty.npy", np.zeros((4, 4), np.float32))
+    np.save(tmp_path / "far.npy", np.full((4, 4), 700, np.float32))
+    np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
+    for name, message in [
+        ("grey.png", "picture of depth"),
+        ("colour.png", "one depth a pixel"),
+        ("empty.npy", "missing"),
+        ("far.npy", "unit is probably wrong"),
+        ("pickle.npy", "not a NumPy array"),
+    ]:
+        with pytest.raises(InputError, match=message) as error:
+            read_depth(tmp_path / name, 1e-3)
+        assert name in str(error.value)
+    with pytest.raises(InputError, match="multiply integer depth"):
+        check_depth(np.ones((4, 4), np.uint16))
+
+
+def test_mask_files(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 255], [1, 0]], np.uint8))
+    assert read_mask(tmp_path / "m.png").tolist() == [[False, True], [True, False]]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graspling import models
+from graspling.card import Card
+from graspling.errors import InputError
+from graspling.image import Preparation
+
+Ship = Callable[..., None]
+
+
+@pytest.fixture
+def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ship]:
+    """An empty folder of weights, and how to put a model there."""
+
+    def put(name: str, modality: Any, score: float | None = None) -> None:
+        (tmp_path / f"{name}.onnx").touch()
+        card = Card(name, "tiny", Preparation(modality, 64), score=score)
+        (tmp_path / f"{name}.json").write_text(card.to_json())
+
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    models.card.cache_clear()
+    yield put
+    models.card.cache_clear()
+
+
+def test_names_paths_and_cards(ship: Ship) -> None:
+    ship("b", "depth", 0.5)
+    ship("a", "rgb")
+    assert models.shipped() == ("a", "b")
+    assert models.path("a").name == "a.onnx"
+    assert models.card("b").score == 0.5
+    with pytest.raises(InputError, match=r"no shipped model 'c'.*a \(rgb\), b \(depth\)"):
+        models.path("c")
+
+
+def test_a_lost_or_damaged_card_is_told(ship: Ship) -> None:
+    ship("a", "rgb")
+    sidecar = models.path("a").with_suffix(".json")
+    sidecar.write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        models.card("a")
+    sidecar.unlink()
+    with pytest.raises(InputError, match="reinstall"):
+        models.card("a")
+
+
+def test_the_best_model_for_the_images_given(ship: Ship) -> None:
+    ship("colour", "rgb", 0.9)
+    ship("colour-worse", "rgb", 0.8)
+    ship("unknown", "rgb")
+    with pytest.raises(InputError, match="no shipped model takes depth alone"):
+        models.best(rgb=False, depth=True)
+    ship("depth", "depth", 0.95)
+    assert models.best(rgb=True, depth=False) == "colour"
+    assert models.best(rgb=False, depth=True) == "depth"
+    assert models.best(rgb=True, depth=True) == "depth"
+    ship("both", "rgbd", 0.7)
+    assert models.best(rgb=True, depth=True) == "both"
+    assert models.best(rgb=True, depth=False) == "colour"
+    with pytest.raises(InputError, match="nothing to look at"):
+        models.best(rgb=False, depth=False)
+
+
+def test_without_models_the_message_says_so(ship: Ship) -> None:
+    assert models.shipped() == ()
+    with pytest.raises(InputError, match="shipped: none"):
+        models.best(rgb=True, depth=False)
+
+
+def test_what_is_shipped_is_whole_and_small() -> None:
+    for name in models.shipped():
+        assert models.card(name).name == name
+        sidecar = json.loads(models.path(name).with_suffix(".json").read_text("utf-8"))
+        assert sidecar["sha256"] == hashlib.sha256(models.path(name).read_bytes()).hexdigest()
+    assert sum(models.path(name).stat().st_size for name in models.shipped()) <= 15e6
