@@ -448,3 +448,19 @@ def test_without_pytorch_the_extra_is_named(run, monkeypatch, verb):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "graspling[lab]" in complaint(run(verb, "x"))
+
+
+# ---- demo -------------------------------------------------------------------------------------
+
+
+def test_the_demo_finds_grasps_in_every_sample_and_says_where_the_pictures_are(
+    run, toy_model, tmp_path
+):
+    made = tmp_path / "demo output"
+    status, out, _ = run("demo", "--model", toy_model(), "--out", made, "--top", 2)
+    assert status == 0 and f"The pictures are in {made}" in out
+    pictures = sorted(path.stem for path in made.iterdir())
+    assert len(pictures) >= 3
+    assert all(picture in out for picture in pictures)
+    results = json.loads(run("demo", "--model", toy_model(), "--out", made, "--json", "-")[1])
+    assert [bool(result["depth"]) for result in results] == [True] * len(pictures)

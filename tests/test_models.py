@@ -41,6 +41,17 @@ def test_names_paths_and_cards(ship: Ship) -> None:
         models.path("c")
 
 
+def test_weights_to_train_on(ship: Ship, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship("a", "rgb")
+    monkeypatch.setattr(models, "CHECKPOINTS", tmp_path)
+    with pytest.raises(InputError, match=r"models/a\.safetensors"):
+        models.safetensors("a")
+    (tmp_path / "a.safetensors").touch()
+    assert models.safetensors("a") == tmp_path / "a.safetensors"
+    with pytest.raises(InputError, match="no shipped model 'b'"):
+        models.safetensors("b")
+
+
 def test_a_lost_or_damaged_card_is_told(ship: Ship) -> None:
     ship("a", "rgb")
     sidecar = models.path("a").with_suffix(".json")

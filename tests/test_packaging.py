@@ -98,7 +98,9 @@ def test_a_ring_imports_without_the_next(modules, absent):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, graspling; print({'numpy', 'cv2', 'onnxruntime', 'torch'} & set(sys.modules))"
+    code = (
+        "import sys, graspling; print({'numpy', 'cv2', 'onnxruntime', 'torch'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 
@@ -152,3 +154,10 @@ def test_links_between_pages_lead_somewhere():
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_examples_of_the_core_run():
+    page = (ROOT / "docs" / "api-core.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) > 3
+    exec("\n".join(blocks), {})

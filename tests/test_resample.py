@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graspling.errors import InputError
-from graspling.resample import compose, crop_affine, fill_holes, warp, warp_depth
+from graspling.resample import compose, crop_affine, warp, warp_depth
 
 
 def apply(affine: np.ndarray, point: tuple[float, float]) -> np.ndarray:
@@ -68,16 +68,16 @@ def centroid(image: np.ndarray) -> np.ndarray:
     return np.array([(image * u).sum(), (image * v).sum()]) / image.sum()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    height=st.integers(150, 420),
-    width=st.integers(150, 420),
+    height=st.integers(240, 420),
+    width=st.integers(240, 420),
     size=st.sampled_from([48, 64, 101]),
     turn=st.floats(-180, 180),
     zoom=st.floats(0.7, 1.5),
     crop=st.sampled_from(["centre", "letterbox"]),
-    du=st.floats(-0.2, 0.2),
-    dv=st.floats(-0.2, 0.2),
+    du=st.floats(-0.12, 0.12),
+    dv=st.floats(-0.12, 0.12),
 )
 def test_a_dot_lands_where_the_affine_says(
     height: int,
@@ -94,7 +94,7 @@ def test_a_dot_lands_where_the_affine_says(
     affine = compose(crop_affine(height, width, size, crop), extra)  # type: ignore[arg-type]
     side = min(height, width)
     dot = (middle[0] + du * side / zoom, middle[1] + dv * side / zoom)
-    sigma = 2.5 * np.sqrt(1 / abs(np.linalg.det(affine[:, :2])))
+    sigma = 1.5 * np.sqrt(1 / abs(np.linalg.det(affine[:, :2])))
     warped = warp(blob(height, width, dot, sigma), affine, size)
     found = centroid(np.where(warped > 0.02, warped, 0))
     np.testing.assert_allclose(found, apply(affine, dot), atol=0.1)
@@ -121,54 +121,6 @@ def test_equal_size_changes_nothing_and_the_border_is_repeated() -> None:
 def test_a_shrunk_odd_frame_keeps_its_level(shape: tuple[int, int]) -> None:
     warped = warp(np.full(shape, 5, np.float32), crop_affine(*shape, 4, "letterbox"), 4)
     np.testing.assert_allclose(warped, 5, rtol=1e-6)
-
-
-# ---- holes ----------------------------------------------------------------------------------
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    height=st.integers(1, 90),
-    width=st.integers(1, 90),
-    share=st.floats(0, 0.98),
-    seed=st.integers(0, 99),
-)
-def test_valid_depth_stays_and_holes_lie_between_the_extremes(
-    height: int, width: int, share: float, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    depth = rng.uniform(0.5, 0.8, (height, width)).astype(np.float32)
-    missing = rng.random(depth.shape) < share
-    missing[rng.integers(height), rng.integers(width)] = False
-    depth[missing] = rng.choice([0, -1, np.nan, np.inf], missing.sum())
-    filled = fill_holes(depth)
-    np.testing.assert_array_equal(filled[~missing], depth[~missing])
-    assert filled.dtype == np.float32
-    assert filled.min() >= depth[~missing].min() - 1e-6
-    assert filled.max() <= depth[~missing].max() + 1e-6
-
-
-def test_holes_in_a_slope_are_filled_with_the_slope() -> None:
-    rows, columns = np.mgrid[:121, :163]
-    slope = (0.6 + 0.0004 * columns + 0.0002 * rows).astype(np.float32)
-    holes = slope.copy()
-    holes[np.random.default_rng(1).random(slope.shape) < 0.3] = 0
-    holes[40:60, 50:80] = np.nan
-    assert np.abs(fill_holes(holes) - slope).max() < 0.004
-
-
-def test_depth_without_any_pixel_is_refused() -> None:
-    for nothing in (0, -1, np.nan, np.inf):
-        with pytest.raises(InputError, match="every pixel"):
-            fill_holes(np.full((9, 9), nothing))
-
-
-def test_filling_turns_with_the_picture() -> None:
-    rng = np.random.default_rng(2)
-    depth = rng.uniform(0.5, 0.8, (64, 64)).astype(np.float32)
-    depth[rng.random(depth.shape) < 0.4] = 0
-    turned = fill_holes(np.rot90(depth).copy())
-    np.testing.assert_allclose(turned, np.rot90(fill_holes(depth)), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [200, 60])

@@ -40,7 +40,8 @@ def parse_depth_unit(text: str | float) -> float:
 
 
 def read_rgb(path: str | Path) -> NDArray[np.uint8]:
-    """Read a colour image: (H, W, 3) uint8, red first. An alpha channel is dropped.
+    """Read a colour image: (H, W, 3) uint8, red first. An alpha channel is dropped; a photo is
+    turned as its EXIF orientation says, as viewers do.
 
     Raises:
         InputError: the file is missing, not an image, has one channel or 16 bits a channel.

@@ -1,8 +1,9 @@
 """The one preparation chain: training, evaluation, export checks and live use all call it.
 
 A frame (colour, depth or both) becomes a network input: crop, fill the holes in the depth, resize,
-normalise; one 2x3 affine says where each pixel went. Files are read in :mod:`graspling.frames` and
-pixels moved in :mod:`graspling.resample`; what a user needs of both can be imported from here.
+normalise; one 2x3 affine says where each pixel went. Files are read in :mod:`graspling.frames`,
+pixels moved in :mod:`graspling.resample`, holes filled in :mod:`graspling.holes`; what a user needs
+of these can be imported from here.
 """
 
 from __future__ import annotations
@@ -24,15 +25,14 @@ from graspling.frames import (
     read_mask,
     read_rgb,
 )
+from graspling.holes import Depth, fill_holes
 from graspling.resample import (
     Affine,
     Crop,
-    Depth,
     Roi,
     clip_roi,
     compose,
     crop_affine,
-    fill_holes,
     warp,
     warp_depth,
     warp_padded,

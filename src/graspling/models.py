@@ -9,6 +9,8 @@ from graspling.card import Card
 from graspling.errors import InputError
 
 WEIGHTS = Path(__file__).parent / "weights"
+# Weights to train on are in the repository alone: the package for a robot stays small.
+CHECKPOINTS = Path(__file__).parents[2] / "models"
 
 
 def shipped() -> tuple[str, ...]:
@@ -28,6 +30,21 @@ def path(name: str) -> Path:
             "or give the path of an .onnx or .safetensors file"
         )
     return WEIGHTS / f"{name}.onnx"
+
+
+def safetensors(name: str) -> Path:
+    """The weights to train on of a shipped model; they are in a checkout, not in the package.
+
+    Raises:
+        InputError: there is no such model, or its weights to train on are not here.
+    """
+    file = CHECKPOINTS / f"{path(name).stem}.safetensors"
+    if not file.is_file():
+        raise InputError(
+            f"the weights to train on of {name!r} come with the repository, not with the package; "
+            f"clone it and give the path models/{file.name}"
+        )
+    return file
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Resampling a frame: the affine of a crop, an anti-aliased warp, and holes in depth filled first.
+"""Resampling a frame: the affine of a crop and an anti-aliased warp, for depth with holes, too.
 
 Pixels follow the project's convention: integer coordinates are pixel centres, so resizing by s maps
 u to (u + 0.5) s - 0.5. Everything goes through one 2x3 affine in float.
@@ -16,15 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
-from graspling.frames import ALL_MISSING, valid_depth
+from graspling.frames import valid_depth
+from graspling.holes import Depth, fill_known, masked_mean
 
 Affine = NDArray[np.float64]
-Depth = NDArray[np.float32]
 Roi = Sequence[float]
 Crop = Literal["centre", "letterbox"]
-
-
-# ---- geometry ---------------------------------------------------------------------------------
 
 
 def crop_affine(
@@ -183,62 +180,5 @@ def warp_depth(depth: Depth, affine: Affine, size: int) -> Depth:
     """
     window = Window.of(depth.shape[0], depth.shape[1], affine, size)
     part = window.cut(depth)
-    valid = valid_depth(part)
-    if window.factor > 1:
-        part, valid = _masked_mean(part, valid, window.shrunk(part))
-    return np.asarray(window.finish(_fill_seen(part, valid), size), dtype=np.float32)
-
-
-# ---- holes in the depth -----------------------------------------------------------------------
-
-
-def fill_holes(depth: ArrayLike) -> Depth:
-    """Fill missing depth (0, negative, NaN, infinite) smoothly from what surrounds it.
-
-    A masked pyramid: each level halves the image by the mean of the valid pixels until no hole is
-    left, then holes are filled from the next coarser level on the way up. Valid pixels stay
-    exactly as they are.
-
-    Args:
-        depth: (H, W), metres.
-
-    Returns:
-        (H, W) float32, metres, every pixel > 0.
-
-    Raises:
-        InputError: no pixel is valid.
-    """
-    metres = np.asarray(depth, dtype=np.float32)
-    return _fill_seen(metres, valid_depth(metres))
-
-
-def _fill_seen(depth: Depth, valid: NDArray[np.uint8]) -> Depth:
-    if not cv2.countNonZero(valid):
-        raise InputError(f"depth: {ALL_MISSING}")
-    return _fill(depth, valid)
-
-
-def _fill(depth: Depth, valid: NDArray[np.uint8]) -> Depth:
-    if cv2.countNonZero(valid) == valid.size:
-        return depth
-    height, width = depth.shape
-    odd = (0, height % 2, 0, width % 2)  # one missing row or column more makes the sizes even
-    if any(odd):
-        depth = np.asarray(cv2.copyMakeBorder(depth, *odd, cv2.BORDER_CONSTANT), dtype=np.float32)
-        valid = np.asarray(cv2.copyMakeBorder(valid, *odd, cv2.BORDER_CONSTANT), dtype=np.uint8)
-    even = (depth.shape[1], depth.shape[0])
-    coarse = _fill(*_masked_mean(depth, valid, (even[0] // 2, even[1] // 2)))
-    filled = cv2.resize(coarse, even, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.copyTo(depth, valid, filled)[:height, :width], dtype=np.float32)
-
-
-def _masked_mean(
-    depth: Depth, valid: NDArray[np.uint8], size: tuple[int, int]
-) -> tuple[Depth, NDArray[np.uint8]]:
-    """Shrink to ``size`` (width, height): mean of the valid pixels, and where there were any."""
-    known = cv2.copyTo(depth, valid)
-    total = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    mean = cv2.divide(total, share, scale=255.0)  # not finite, and not used, where share is 0
-    some = cv2.inRange(share, (0.1,), (255.0,))  # 255 or 0, like valid
-    return np.asarray(mean, dtype=np.float32), np.asarray(some, dtype=np.uint8)
+    part, valid = masked_mean(part, valid_depth(part), window.factor)
+    return np.asarray(window.finish(fill_known(part, valid), size), dtype=np.float32)
