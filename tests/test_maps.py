@@ -1,4 +1,4 @@
-"""Encoding and decoding of grasp maps: round trips, equivariance, and known faults of public code."""
+"""Encoding and decoding of grasp maps: round trips, equivariance, faults of public code."""
 
 from __future__ import annotations
 
@@ -121,7 +121,9 @@ def test_angles_are_averaged_on_the_circle() -> None:
     assert np.rad2deg(angle_difference(found.angle, np.pi / 2))[0] < 1
 
 
-@pytest.mark.parametrize(("u", "v"), [(0, 100), (223, 100), (100, 0), (100, 223), (0, 0), (223, 223)])
+@pytest.mark.parametrize(
+    ("u", "v"), [(0, 100), (223, 100), (100, 0), (100, 223), (0, 0), (223, 223)]
+)
 def test_peaks_at_the_border_are_found(u: int, v: int) -> None:
     found = decode(encode(Grasps.from_arrays(u, v, 0.3, 30), SIDE, SIDE).maps, top=3)
     assert len(found) == 1

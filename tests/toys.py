@@ -98,3 +98,12 @@ def labelled_folder(tmp_path: Path) -> Path:
     document = {"schema": "graspling/folder", "version": 1, "images": images}
     (root / "labels.json").write_text(json.dumps(document))
     return root
+
+
+def complaint(result: tuple[int, str, str]) -> str:
+    """The one line that a mistake prints."""
+    status, out, err = result
+    assert status in (1, 2)
+    assert out == ""
+    assert err.startswith("graspling: error: ") and err.count("\n") == 1, err
+    return err

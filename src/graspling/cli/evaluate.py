@@ -86,14 +86,16 @@ def evaluate(options: Evaluate) -> None:
     dataset, subset = options.open()
     result = options.run(options.model, dataset, subset)
     command = shlex.join(["graspling", *sys.argv[1:]])
-    if options.failures:
-        write_picture(options.failures, failure_sheet(dataset, result))
     write_json(result.to_dict() | {"command": command}, options.json)
     say(report(result), json_target=options.json)
-    if options.failures:
-        say(f"written: {options.failures}", json_target=options.json)
-    elif result.failures:
-        say("(--failures OUT.png draws what went wrong)", json_target=options.json)
+    if not result.failures:
+        note = "no failure to draw"
+    elif options.failures:
+        write_picture(options.failures, failure_sheet(dataset, result))
+        note = f"written: {options.failures}"
+    else:
+        note = "(--failures OUT.png draws what went wrong)"
+    say(note, json_target=options.json)
 
 
 def report(result: Result) -> str:

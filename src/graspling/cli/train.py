@@ -77,5 +77,5 @@ def _changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
             place[group] = dict(inner)
             place, settings = place[group], inner
-        place[name] = yaml.safe_load(text)
+        place[name] = yaml.safe_load(text) if text else ""
     return changes

@@ -77,9 +77,7 @@ class Augmentation:
                 depth = np.where(depth > 0, np.maximum(depth + noise, np.float32(1e-3)), depth)
         return replace(sample, rgb=rgb, depth=depth), affine
 
-    def geometry(
-        self, rng: np.random.Generator, height: int, width: int
-    ) -> tuple[Affine, float]:
+    def geometry(self, rng: np.random.Generator, height: int, width: int) -> tuple[Affine, float]:
         """A random affine (2, 3) about the frame's centre, and its magnification."""
         turn = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
         zoom = float(np.exp(rng.uniform(*np.log(self.zoom))))
@@ -90,9 +88,7 @@ class Augmentation:
         centre = np.array([(width - 1) / 2, (height - 1) / 2])
         return np.column_stack([linear, centre - linear @ centre + move]), zoom
 
-    def jitter_colour(
-        self, rgb: NDArray[np.uint8], rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
+    def jitter_colour(self, rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Light, contrast, exponent and tint by one table of 256 values a channel."""
 
         def around(spread: float, size: int | None = None) -> NDArray[np.float64]:

@@ -35,5 +35,7 @@ def reason(judged: Judged, rule: Rule) -> str:
     if iou.size == 0:
         return "no grasp"
     nearest = int(iou[0].argmax())
+    if iou[0, nearest] == 0:
+        return "beside every label"
     text = f"IoU {iou[0, nearest]:.2f}"
     return text if rule.iou_only else f"{text}, {angle[0, nearest]:.0f} deg"

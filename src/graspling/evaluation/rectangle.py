@@ -7,7 +7,6 @@ image; the others are options. The overlap is exact, in float: no rasterised pol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -108,8 +107,3 @@ def correct(
     """Which of the N predicted grasps are correct, (N,) bool; see :class:`Rule`."""
     rule = Rule(iou, angle_deg, at_least, nearest, iou_only)
     return Agreement.of(predicted, labels).correct(rule)
-
-
-def share(verdicts: Sequence[bool] | NDArray[np.bool_]) -> float:
-    """Share of correct verdicts; 0 of nothing is 0."""
-    return float(np.mean(verdicts)) if len(verdicts) else 0.0

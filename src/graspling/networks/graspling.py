@@ -50,13 +50,13 @@ class GrasplingNet(GraspNetwork):
     def __init__(
         self,
         channels: int,
-        widths: Sequence[int] = (24, 48, 64),
-        depths: Sequence[int] = (1, 1, 2),
+        widths: Sequence[int] = (16, 32, 64, 64),
+        depths: Sequence[int] = (1, 1, 2, 2),
         dilations: Sequence[int] = (),
         patch: int = 4,
         stem: Literal["patch", "overlap"] = "patch",
-        enlarge: Literal["shuffle", "bilinear"] = "shuffle",
-        join: Literal["concat", "add"] = "concat",
+        enlarge: Literal["shuffle", "bilinear"] = "bilinear",
+        join: Literal["concat", "add"] = "add",
     ) -> None:
         super().__init__(channels)
         if len(widths) != len(depths) or not widths:

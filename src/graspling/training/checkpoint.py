@@ -26,6 +26,7 @@ from graspling.networks import build
 from graspling.networks.base import GraspNetwork
 from graspling.networks.counts import macs, parameters
 from graspling.training.recipe import Recipe
+from graspling.training.validation import Validation
 
 
 def make_card(
@@ -118,7 +119,7 @@ class TorchBackend:
 
     def __init__(self, path: str | Path, *, threads: int = 1) -> None:
         self.network, self.card = load_checkpoint(path)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.channels_last()
         self._threads = threads
 
     @torch.inference_mode()
@@ -129,7 +130,7 @@ class TorchBackend:
         return self.network.ranges(self.network(image))[0].contiguous().numpy()
 
 
-def with_score(card: Card, name: str, score: float, n: int) -> Card:
-    """The card with one more score."""
-    scores = {**card.scores, name: {"accuracy": score, "n": n}}
-    return dataclasses.replace(card, score=score, scores=scores)
+def validated(card: Card, found: Validation) -> Card:
+    """The card after a validation: its score, and the threshold chosen there."""
+    scores = {**card.scores, "validation": {"accuracy": found.accuracy, "n": found.n}}
+    return dataclasses.replace(card, score=found.accuracy, scores=scores, threshold=found.threshold)

@@ -32,7 +32,7 @@ from graspling.image import Preparation
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batch, Batches
-from graspling.training.checkpoint import initialise, make_card, save_checkpoint, with_score
+from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
 from graspling.training.recipe import Recipe
@@ -51,8 +51,9 @@ class Part:
 
 def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     """Training and validation ids that the recipe asks for."""
-    split = dataset.split(recipe.split) if recipe.split else None
-    train, val = tuple(dataset.ids), ()
+    split = dataset.split(recipe.split) if recipe.split not in ("", "all") else None
+    train: tuple[str, ...] = dataset.ids
+    val: tuple[str, ...] = ()
     if split is not None:
         fold = split.fold(recipe.fold)
         train, val = fold.train, fold.val
@@ -108,9 +109,7 @@ def train_step(
     device = batch.image.device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
         raw = network(batch.image)
-    loss, parts = criterion(
-        raw, network.activate(raw), batch.target, batch.inside, batch.ignored
-    )
+    loss, parts = criterion(raw, network.activate(raw), batch.target, batch.inside, batch.ignored)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -147,7 +146,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
     network = build(recipe.network, recipe.modality)
     if recipe.init:
         initialise(network, recipe.init)
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device).channels_last()
     average = copy.deepcopy(network).requires_grad_(False) if recipe.ema else None
     judged = average or network
     optimiser = make_optimiser(recipe, network)
@@ -219,8 +218,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
                 bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
                 if [found.accuracy, -found.loss] > progress.best:
                     progress.best = [found.accuracy, -found.loss]
-                    scored = with_score(card, "validation", found.accuracy, found.n)
-                    save_checkpoint(best, judged, scored)
+                    save_checkpoint(best, judged, validated(card, found))
             elif final:
                 save_checkpoint(best, judged, card)
             if recipe.picture_every and (final or progress.epoch % recipe.picture_every == 0):

@@ -30,8 +30,8 @@ class Recipe:
         size: side of the square input, pixels.
         crop: centre (largest centred square) or letterbox (whole frame).
         data: the data set, kind:PATH[,option=value...].
-        split: name of a split of the data set, or the file of one; empty: train on everything and
-            keep the last weights, since nothing is left to choose the best by.
+        split: name of a split of the data set, or the file of one; empty or "all": train on
+            everything and keep the last weights, since nothing is left to choose the best by.
         fold: which fold of the split.
         fraction: share of the training part whose labels are used, in (0, 1].
         init: a shipped model or a checkpoint to start from.
@@ -98,7 +98,7 @@ class Recipe:
         return plain
 
     def quick(self) -> Recipe:
-        """The same run in seconds: two epochs of two steps on small images, to see that it works."""
+        """The same run in seconds: two epochs on small images, to see that it works."""
         return dataclasses.replace(
             self, size=96, epochs=2, batch=2, fraction=1.0, validate_every=1, picture_every=1
         )
@@ -107,7 +107,9 @@ class Recipe:
 def recipe_names() -> list[str]:
     """Recipes that come with the package."""
     folder = resources.files("graspling.training") / "recipes"
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def load_recipe(name: str | Path, **changes: Any) -> Recipe:

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from graspling.datasets.sample import Dataset
 from graspling.evaluation.rectangle import correct
 from graspling.grasps import Grasps
-from graspling.image import Prepared, Preparation
+from graspling.image import Preparation, Prepared
 from graspling.maps import Decoding, decode, encode
 from graspling.networks.base import GraspNetwork
 from graspling.pictures import draw_grasps, sheet, write_picture
 from graspling.training.losses import GraspLoss
+
+# Share of the right answers on validation images that the threshold may cost.
+_COST_OF_SILENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,18 @@ class Validation:
         accuracy: share of images whose best grasp is correct.
         loss: mean training loss.
         n: images.
+        threshold: quality that all but 2 % of the correct best grasps exceed; what lies below is
+            better left unsaid.
     """
 
     accuracy: float
     loss: float
     n: int
+    threshold: float
 
 
 @torch.no_grad()
-def predict(
-    network: GraspNetwork, prepared: Prepared
-) -> tuple[torch.Tensor, NDArray[np.float32]]:
+def predict(network: GraspNetwork, prepared: Prepared) -> tuple[torch.Tensor, NDArray[np.float32]]:
     """Raw output (1, 4, S, S) and maps in their ranges (4, S, S) for one image."""
     device = next(network.parameters()).device
     raw = network(torch.from_numpy(prepared.tensor)[None].to(device)).float()
@@ -57,7 +61,9 @@ def validate(
 ) -> Validation:
     """Rectangle metric of the best grasp (no threshold: the best one always counts) and loss."""
     network.eval()
-    hits, losses, side = 0, [], preparation.size
+    side = preparation.size
+    losses: list[float] = []
+    right: list[float] = []
     for sample_id in ids:
         sample = dataset[sample_id]
         labels = sample.grasps or Grasps.empty()
@@ -68,8 +74,13 @@ def validate(
         on_device = (torch.from_numpy(a)[None].to(raw.device) for a in arrays)
         losses.append(criterion(raw, network.activate(raw), *on_device)[0].item())
         best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
-        hits += bool(correct(best, labels).any())
-    return Validation(hits / max(len(ids), 1), float(np.mean(losses)), len(ids))
+        if correct(best, labels).any():
+            right.append(float(best.quality[0]))
+    threshold = float(np.quantile(right, _COST_OF_SILENCE)) if right else 0.0
+    accuracy = len(right) / max(len(ids), 1)
+    # Rounded down, for the card to be read; a quality of 1 must still be able to exceed it.
+    threshold = min(np.floor(threshold * 1000) / 1000, 0.999)
+    return Validation(accuracy, float(np.mean(losses)), len(ids), float(threshold))
 
 
 def picture(

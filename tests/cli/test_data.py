@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+
+from toys import complaint
+
+
+def test_data_show_check_split_and_convert(run, labelled_folder, tmp_path):
+    data = f"folder:{labelled_folder}"
+    sheet, split = tmp_path / "sheet.png", tmp_path / "mine.json"
+    assert run("data", "show", data, "--out", sheet)[0] == 0 and sheet.exists()
+    status, out, _ = run("data", "check", data, "--json", "-")
+    assert status == 0 and json.loads(out)["labelled"] == 8
+    words = ["--unit", "image-wise", "--folds", 3, "--out", split]
+    assert run("data", "split", data, *words)[0] == 0
+    assert json.loads(split.read_text())["name"] == "mine"
+    status, out, _ = run("data", "split", data, "--json", "-")
+    assert status == 0 and {row["name"] for row in json.loads(out)} >= {"image-wise"}
+    target = tmp_path / "as cornell"
+    assert run("data", "convert", data, target, "--to", "cornell")[0] == 0
+    assert json.loads(run("data", "check", f"cornell:{target}", "--json")[1])["labelled"] == 8
+    assert "not empty" in complaint(run("data", "convert", data, target, "--to", "cornell"))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+from toys import complaint
+
+from graspling.cli.camera import CameraFile
+from graspling.cli.inputs import frame_paths
+from graspling.errors import InputError
+
+
+def test_detect_writes_json_and_a_picture(run, toy_model, frame, tmp_path):
+    out, picture = tmp_path / "out.json", tmp_path / "new folder" / "out.png"
+    status, text, _ = run(
+        "detect", "--rgb", frame, "--model", toy_model(), "--top", 3, "--json", out,
+        "--picture", picture,
+    )  # fmt: skip
+    assert status == 0 and "frame_rgb" in text and str(picture) in text
+    found = json.loads(out.read_text())
+    assert found["model"] == "toy"
+    assert set(found["milliseconds"]) == {"prepare", "network", "decode"}
+    (grasp,) = found["grasps"]
+    assert set(grasp) == {"u", "v", "angle_rad", "width_px", "jaw_px", "quality"}
+    assert (grasp["u"], grasp["v"]) == pytest.approx((60, 70), abs=1.5)
+    assert grasp["width_px"] == pytest.approx(32, rel=0.05)
+    assert cv2.imread(str(picture)) is not None
+
+
+def test_json_on_standard_output_is_alone_there(run, toy_model, frame):
+    for target in (["--json", "-"], ["--json"], ["--json=-"]):
+        status, out, err = run("detect", "--rgb", frame, "--model", toy_model(), *target)
+        assert status == 0
+        assert len(json.loads(out)["grasps"]) == 1
+        assert "frame_rgb" in err
+
+
+def test_no_grasp_is_an_answer(run, toy_model, frame):
+    status, out, _ = run(
+        "detect", "--rgb", frame, "--model", toy_model(), "--threshold", 0.99, "--json", "-"
+    )
+    assert status == 0 and json.loads(out)["grasps"] == []
+
+
+def test_a_folder_or_a_glob_is_a_list(run, toy_model, frame, tmp_path):
+    cv2.imwrite(str(tmp_path / "b_rgb.png"), cv2.imread(str(frame)))
+    for what in (tmp_path, tmp_path / "*_rgb.png"):
+        status, out, _ = run("detect", "--rgb", what, "--model", toy_model(), "--json", "-")
+        assert status == 0
+        assert [os.path.basename(one["rgb"]) for one in json.loads(out)] == [
+            "b_rgb.png",
+            "frame_rgb.png",
+        ]
+
+
+def test_pictures_of_a_list_go_into_a_folder(run, toy_model, frame, tmp_path):
+    run("detect", "--rgb", frame.parent, "--model", toy_model(), "--picture", tmp_path / "made")
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["frame_rgb.png"]
+
+
+def test_the_region_keeps_grasps_inside(run, toy_model, frame):
+    for roi in (["0", "0", "30", "30"], ["0,0,30,30"]):
+        _, out, _ = run("detect", "--rgb", frame, "--model", toy_model(), "--json", "--roi", *roi)
+        assert json.loads(out)["grasps"] == []
+    assert "four numbers" in complaint(
+        run("detect", "--rgb", frame, "--model", toy_model(), "--roi", "1", "2")
+    )
+
+
+def test_depth_takes_its_unit_from_an_option_or_the_camera_file(
+    run, toy_model, depth_frame, tmp_path
+):
+    camera = tmp_path / "camera.yaml"
+    camera.write_text("depth_unit: mm\n")
+    model = toy_model(modality="depth")
+    answers = []
+    for how in (["--depth-unit", "mm"], ["--depth_unit", "0.001"], ["--camera", camera]):
+        status, out, _ = run("detect", "--depth", depth_frame, "--model", model, "--json", *how)
+        assert status == 0
+        answers.append(json.loads(out)["grasps"])
+    assert answers[0] == answers[1] == answers[2] != []
+
+
+def test_a_camera_file_registers_depth_of_another_size(
+    run, toy_model, frame, depth_frame, tmp_path
+):
+    half = tmp_path / "half_depth.png"
+    depth = cv2.imread(str(depth_frame), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(half), cv2.resize(depth, (64, 64), interpolation=cv2.INTER_NEAREST))
+    words = ["detect", "--rgb", frame, "--depth", half, "--model", toy_model(modality="rgbd")]
+    assert "register" in complaint(run(*words, "--depth-unit", "mm"))
+    intrinsics = {"fx": 100, "fy": 100, "cx": 63.5, "cy": 63.5, "width": 128, "height": 128}
+    smaller = {"fx": 50, "fy": 50, "cx": 31.5, "cy": 31.5, "width": 64, "height": 64}
+    camera = tmp_path / "camera.json"
+    document = {"depth_unit": "mm", "colour": intrinsics, "depth": smaller}
+    camera.write_text(json.dumps(document))
+    assert "colour_from_depth" in complaint(run(*words, "--camera", camera))
+    camera.write_text(json.dumps({**document, "colour_from_depth": np.eye(4).tolist()}))
+    status, out, _ = run(*words, "--camera", camera, "--json", "-")
+    assert status == 0 and len(json.loads(out)["grasps"]) == 1
+
+
+def test_camera_files_that_say_nothing_are_refused(tmp_path):
+    file = tmp_path / "camera.json"
+    for text in ("[1, 2]", "{"):
+        file.write_text(text)
+        with pytest.raises(InputError, match="camera file"):
+            CameraFile.load(file)
+
+
+@pytest.mark.parametrize(
+    ("colour", "depth"),
+    [
+        ("a_rgb.png", "a_depth.png"),
+        ("color_3.png", "depth_3.npy"),
+        ("pcd0100r.png", "pcd0100d.tiff"),
+        ("0_cup_RGB.png", "0_cup_perfect_depth.tiff"),
+    ],
+)
+def test_colour_and_depth_pair_up_by_name(tmp_path, colour, depth):
+    for name in (colour, depth, "a_mask.png", "z_rgb.png", "z_depth.png"):
+        (tmp_path / name).touch()
+    frames, many = frame_paths([str(tmp_path)], [str(tmp_path)])
+    assert many
+    names = {(frame.rgb.name, frame.depth.name) for frame in frames}
+    assert names == {(colour, depth), ("z_rgb.png", "z_depth.png")}
+
+
+def test_the_demo_finds_grasps_in_every_sample_and_says_where_the_pictures_are(
+    run, toy_model, tmp_path
+):
+    made = tmp_path / "demo output"
+    status, out, _ = run("demo", "--model", toy_model(), "--out", made, "--top", 2)
+    assert status == 0 and f"The pictures are in {made}" in out
+    pictures = sorted(path.stem for path in made.iterdir())
+    assert len(pictures) >= 3
+    assert all(picture in out for picture in pictures)
+    results = json.loads(run("demo", "--model", toy_model(), "--out", made, "--json", "-")[1])
+    assert [bool(result["depth"]) for result in results] == [True] * len(pictures)

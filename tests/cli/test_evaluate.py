@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import pytest
+from toys import complaint
+
+
+def test_evaluate_writes_what_was_measured(run, toy_model, labelled_folder, tmp_path):
+    sheet = tmp_path / "failures.png"
+    status, out, err = run(
+        "evaluate", "--model", toy_model(ids=("f1",)), "--data", f"folder:{labelled_folder}",
+        "--json", "-", "--failures", sheet,
+    )  # fmt: skip
+    assert status == 0
+    found = json.loads(out)
+    assert (found["accuracy"], found["n"], found["trained_on"]) == (0.75, 8, 1)
+    asked = "accuracy n interval by_angle by_iou split split_hash crop jaw_rule model seed"
+    assert set(asked.split()) <= set(found)
+    assert "warning: toy was trained on 1 of these 8" in err
+    assert cv2.imread(str(sheet)) is not None
+
+
+def test_evaluate_one_part_of_a_split(run, toy_model, labelled_folder):
+    words = ["evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}"]
+    status, out, _ = run(*words, "--split", "image-wise", "--fold", 1, "--part", "val", "--json")
+    found = json.loads(out)
+    assert status == 0 and found["split"] == "image-wise" and len(found["split_hash"]) == 12
+    complaint(run(*words, "--split", "image-wise", "--fold", 9))
+    complaint(run(*words, "--split", "by-colour"))
+
+
+def test_a_sheet_of_no_failures_is_no_error(run, toy_model, labelled_folder, tmp_path):
+    words = ["evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}"]
+    easy = [*words, "--iou", 0, "--iou-only", "--split", "image-wise"]
+    for fold in range(5):
+        status, out, _ = run(*easy, "--fold", fold, "--failures", tmp_path / f"{fold}.png")
+        assert status == 0
+        assert ("no failure" in out) != (tmp_path / f"{fold}.png").exists()
+
+
+def test_compare_prints_the_difference(run, toy_model, labelled_folder):
+    status, out, _ = run(
+        "compare", toy_model("turned", angle=1.2), toy_model("straight"),
+        "--data", f"folder:{labelled_folder}", "--repeats", 200, "--json", "-",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert status == 0 and found["difference"] > 0 and found["n_objects"] == 4
+
+
+@pytest.mark.parametrize("spec", ["nowhere", "cornell:/no/such/folder", "unknown:x"])
+def test_data_that_cannot_be_used(run, toy_model, spec):
+    complaint(run("evaluate", "--model", toy_model(), "--data", spec))
+    complaint(run("data", "check", spec))

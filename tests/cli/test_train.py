@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import yaml
+from toys import complaint
+
+
+@pytest.mark.parametrize("verb", ["train", "export"])
+def test_without_pytorch_the_extra_is_named(run, monkeypatch, verb):
+    for name in [name for name in sys.modules if name.split(".")[0] == "torch"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("graspling.training.loop", "graspling.export", "graspling.networks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "graspling[lab]" in complaint(run(verb, "x"))
+
+
+def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    data, out = f"folder:{labelled_folder}", tmp_path / "run"
+    words = ["train", "graspling_s", "--data", data, "--split", "image-wise", "--out", out]
+    assert run(*words, "--quick", "--seed", 3, "--set", "threads=1", "lr=0.002")[0] == 0
+    saved = yaml.safe_load((out / "recipe.yaml").read_text())
+    assert (saved["seed"], saved["lr"], saved["split"]) == (3, 0.002, "image-wise")
+    assert "--resume" in complaint(run(*words, "--quick"))
+    model = tmp_path / "mine.onnx"
+    assert run("export", out / "best.safetensors", "--out", model, "--name", "mine")[0] == 0
+    scores = []
+    for name in (out / "best.safetensors", model):
+        status, text, _ = run(
+            "evaluate", "--model", name, "--data", data, "--split", "image-wise", "--json", "-"
+        )
+        assert status == 0
+        scores.append(json.loads(text))
+    assert scores[1]["model"] == "mine" and scores[0]["accuracy"] == scores[1]["accuracy"]
+    assert scores[0]["trained_on"] == scores[1]["trained_on"] == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [("lr", "name=value"), ("lr.x=1", "no group"), ("speed=3", "no setting")]
+)
+def test_settings_that_make_no_sense_are_refused(run, setting, said):
+    pytest.importorskip("torch")
+    assert said in complaint(run("train", "graspling_s", "--data", "a:b", "--set", setting))
