@@ -197,12 +197,15 @@ def test_ggcnn_crops_what_exceeds_the_image(size: int, natural: int) -> None:
         assert torch.equal(network(image), whole[..., :size, :size])
 
 
+SHUFFLED = {"enlarge": "shuffle", "join": "concat"}
+
+
 @pytest.mark.parametrize(
     ("settings", "multiple", "count"),
     [
-        ({"widths": (32, 48, 80), "depths": (1, 1, 3), "dilations": (1, 2, 4)}, 16, 514_464),
-        ({"enlarge": "bilinear", "join": "add", "stem": "overlap"}, 16, 252_236),
-        ({"widths": (16, 32, 32, 48), "depths": (1, 1, 1, 2), "patch": 8}, 64, 199_648),
+        ({"widths": (32, 48, 80), "depths": (1, 1, 3), **SHUFFLED}, 16, 514_464),
+        ({"widths": (24, 48, 64), "depths": (1, 1, 2), "stem": "overlap"}, 16, 252_236),
+        ({"widths": (16, 32, 32, 48), "depths": (1, 1, 1, 2), "patch": 8, **SHUFFLED}, 64, 199_648),
     ],
 )
 def test_settings_change_graspling_s(settings: dict[str, Any], multiple: int, count: int) -> None:
