@@ -7,6 +7,8 @@ side (GG-CNN, section IV). This module owns that encoding and its scale; nothing
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graspling.errors import InputError
-from graspling.grasps import Floats, Grasps, angle_difference
+from graspling.grasps import Floats, Grasps
 
 Maps = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -185,33 +187,38 @@ def decode(
         smooth = np.where(mask, smooth, np.float32(0))
     highest = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
     peak_v, peak_u = np.nonzero((smooth >= highest) & (smooth > max(threshold, 0.0)))
-    quality = smooth[peak_v, peak_u]
-    order = np.argsort(-quality, kind="stable")[:_MOST_CANDIDATES]
-    peak_u, peak_v, quality = peak_u[order], peak_v[order], quality[order]
+    order = np.argsort(-smooth[peak_v, peak_u], kind="stable")[:_MOST_CANDIDATES]
+    peaks = [(int(u), int(v)) for u, v in zip(peak_u[order], peak_v[order], strict=True)]
 
-    angle, _ = _local_means(maps, peak_u, peak_v, how.sigma)
-    limit, turn = how.distance * length, np.deg2rad(how.angle_deg)
-    kept = Grasps.empty()
     covered = np.zeros((smooth.shape[0] + 2, smooth.shape[1] + 2), np.uint8)
-    alive = np.ones(len(order), dtype=bool)
-    for row in range(len(order)):
-        if len(kept) >= top:
-            break
-        if not alive[row] or covered[peak_v[row] + 1, peak_u[row] + 1]:
-            continue
-        u, v = _peak_centre(smooth, covered, int(peak_u[row]), int(peak_v[row]))
-        at_u, at_v = np.rint([[u], [v]]).astype(np.intp)
-        turned, width = _local_means(maps, at_u, at_v, how.sigma)
-        # Two peaks may move together when their centres are taken, so this is judged afterwards.
-        close = np.hypot(kept.u - u, kept.v - v) < limit
-        if np.any(close & (angle_difference(kept.angle, turned) < turn)):
-            continue
-        near = np.hypot(peak_u - u, peak_v - v) < limit
-        alive &= ~(near & (angle_difference(angle, turned) < turn))
-        pixels = np.maximum(width * length, 1.0)
-        found = Grasps.from_arrays(u, v, turned, pixels, quality=quality[row])
-        kept = Grasps.concatenate([kept, found])
-    return kept
+    limit, turn = how.distance * length, math.radians(how.angle_deg)
+    kept: list[tuple[float, ...]] = []  # u, v, angle, width in pixels, quality
+    # As many at a time as are still missing: what they are needs their neighbourhood, which is
+    # cheap to look up for several at once and costly for all candidates.
+    while peaks and len(kept) < top:
+        batch: list[tuple[float, float, float]] = []
+        while peaks and len(batch) < top - len(kept):
+            u, v = peaks.pop(0)
+            if not covered[v + 1, u + 1]:
+                batch.append((*_peak_centre(smooth, covered, u, v), float(smooth[v, u])))
+        centres = np.array(batch).reshape(-1, 3)
+        at_u, at_v = np.rint(centres[:, :2]).astype(np.intp).T
+        angle, width = _local_means(maps, at_u, at_v, how.sigma)
+        width = np.maximum(width * length, 1.0)
+        for row in zip(*centres.T[:2], angle, width, centres[:, 2], strict=True):
+            if not any(_same(row, other, limit, turn) for other in kept):
+                kept.append(tuple(map(float, row)))
+    if not kept:
+        return Grasps.empty()
+    found_u, found_v, found_angle, found_width, quality = np.array(kept).T
+    return Grasps.from_arrays(found_u, found_v, found_angle, found_width, quality=quality)
+
+
+def _same(one: Sequence[float], other: Sequence[float], limit: float, turn: float) -> bool:
+    """Whether two rows (u, v, angle, ...) are the same grasp, found twice."""
+    difference = abs(one[2] - other[2]) % math.pi
+    close = math.hypot(one[0] - other[0], one[1] - other[1]) < limit
+    return close and min(difference, math.pi - difference) < turn
 
 
 def _local_means(

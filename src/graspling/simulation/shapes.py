@@ -259,7 +259,9 @@ def _ball(bundle: _Bundle, radii: Floats, shift: Floats | float = 0.0) -> tuple[
     e1 = np.cross(unit, helper)
     e1 /= np.linalg.norm(e1, axis=1, keepdims=True)
     e2 = np.cross(unit, e1)
-    origin = bundle.origin - np.stack([np.zeros_like(speed), np.zeros_like(speed), shift + np.zeros_like(speed)], axis=1)
+    origin = bundle.origin - np.stack(
+        [np.zeros_like(speed), np.zeros_like(speed), shift + np.zeros_like(speed)], axis=1
+    )
     moved = _Bundle(origin, bundle.direction, bundle.first, bundle.second, bundle.i, bundle.j)
     middle = moved.dot(-unit / radii / speed[:, None])
     rest = 1 - moved.dot(e1 / radii) ** 2 - moved.dot(e2 / radii) ** 2

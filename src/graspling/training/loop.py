@@ -37,7 +37,7 @@ from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
 from graspling.training.recipe import Recipe
 from graspling.training.state import Progress, load_state, save_state
-from graspling.training.validation import picture, validate
+from graspling.training.validation import Validation, picture, validate
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,23 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         return recipe.lr * (low + (1 - low) * (1 - math.cos(math.pi * share)) / 2)
     share = min((step - rise) / max(steps - rise, 1.0), 1.0)
     return recipe.lr * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * share)) / 2)
+
+
+def is_better(found: Validation, progress: Progress) -> bool:
+    """Whether a validation is the best so far; ``progress`` remembers it if so.
+
+    On a few dozen images the highest accuracy is mostly luck. So every validation within one
+    standard error of the highest is a candidate, and the lowest loss decides among them.
+    """
+    progress.highest = max(progress.highest, found.accuracy)
+    error = math.sqrt(max(progress.highest * (1 - progress.highest), 0.0) / found.n)
+    least = progress.highest - error
+    better = found.accuracy >= least and (
+        found.loss < progress.best_loss or progress.best_accuracy < least
+    )
+    if better:
+        progress.best_accuracy, progress.best_loss = found.accuracy, found.loss
+    return better
 
 
 @torch.no_grad()
@@ -216,8 +233,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
                 )
                 log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
                 bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
-                if [found.accuracy, -found.loss] > progress.best:
-                    progress.best = [found.accuracy, -found.loss]
+                if is_better(found, progress):
                     save_checkpoint(best, judged, validated(card, found))
             elif final:
                 save_checkpoint(best, judged, card)

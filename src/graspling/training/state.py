@@ -27,7 +27,8 @@ class Progress:
         epoch: the epoch under way, from 0.
         batch: batches done of it.
         step: batches done in all.
-        best: best validation accuracy and, to break ties, minus the loss at that time.
+        highest: highest validation accuracy so far.
+        best_accuracy, best_loss: of the weights that are kept, see loop.is_better.
         seconds: time trained so far, over all parts of an interrupted run.
         losses: sums of the losses of the epoch under way.
     """
@@ -35,7 +36,9 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     step: int = 0
-    best: list[float] = field(default_factory=lambda: [-1.0, float("-inf")])
+    highest: float = -1.0
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
     seconds: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)
 

@@ -1,0 +1,167 @@
+"""Height map along the camera's axis, and how deep an opened gripper can go there.
+
+A gripper that approaches along the camera's axis hits whatever lies between it and its goal, so
+the first surface along that axis is all that a collision check needs (and it is what a depth
+camera sees). The map holds everything in the scene, the table too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.gripper import Box, Gripper
+from graspling.simulation.shapes import CAPSULE, CYLINDER, ELLIPSOID, Floats, Shapes
+
+CELL = 0.001  # metres
+# spacing of the samples of a footprint, metres, and the least-filter (odd cells) that makes up
+# for what lies between them: half the diagonal of the spacing, rounded up
+_FINGER = (0.003, 5)
+_PALM = (0.008, 13)
+
+
+@dataclass(frozen=True, eq=False)
+class HeightMap:
+    """Depth of the first surface along the camera's axis over a grid of x and y.
+
+    Attributes:
+        depth: (J, I) metres along z of the camera frame; row j is y, column i is x.
+        low: x and y of the middle of cell (0, 0), metres.
+        cell: side of a cell, metres.
+        finger, palm: ``depth`` after a least-filter, for samples that are apart.
+    """
+
+    depth: Floats
+    low: tuple[float, float]
+    cell: float
+    finger: Floats
+    palm: Floats
+
+    @classmethod
+    def of(cls, shapes: Shapes, border: float = 0.12, cell: float = CELL) -> HeightMap:
+        """Of all parts and the table, ``border`` metres wider than the parts on each side.
+
+        Rows (K, 3) as in ``shapes``: a part covers a cell when the axis through its middle cuts it.
+        """
+        if len(shapes):
+            reach = shapes.radius[:, None] + border
+            low = (shapes.centre[:, :2] - reach).min(axis=0)
+            high = (shapes.centre[:, :2] + reach).max(axis=0)
+        else:
+            low, high = np.full(2, -border), np.full(2, border)
+        count = np.ceil((high - low) / cell).astype(int) + 1
+        x = (low[0] + cell * np.arange(count[0])).astype(np.float32)
+        y = (low[1] + cell * np.arange(count[1])).astype(np.float32)
+        nx, ny, nz, offset = (float(value) for value in shapes.table)
+        # the table is a plane: n.p = offset
+        depth = (offset - nx * x[None, :] - ny * y[:, None]) / nz
+        depth = np.ascontiguousarray(depth, np.float32)
+        extent = _extent(shapes)
+        first = np.maximum(np.ceil((shapes.centre[:, :2] - extent - low) / cell), 0).astype(int)
+        last = np.floor((shapes.centre[:, :2] + extent - low) / cell).astype(int) + 1
+        forward = np.array([[0, 0, 1]], np.float32)
+        sides = np.array([[[1, 0, 0]], [[0, 1, 0]]], np.float32)
+        for part in range(len(shapes)):
+            (i0, j0), (i1, j1) = first[part], last[part]
+            if i1 <= i0 or j1 <= j0:
+                continue
+            enter, _ = shapes.cut(
+                np.array([part]),
+                np.zeros((1, 3), np.float32),
+                forward,
+                (sides[0], sides[1]),
+                (x[i0:i1], y[j0:j1]),
+            )
+            patch = depth[j0:j1, i0:i1]
+            np.minimum(patch, enter.reshape(patch.shape), out=patch)
+        near = [cv2.erode(depth, np.ones((width, width), np.uint8)) for _, width in (_FINGER, _PALM)]
+        return cls(depth, (float(low[0]), float(low[1])), cell, *near)
+
+    def at(self, x: NDArray[Any], y: NDArray[Any], which: str = "depth") -> Floats:
+        """Depth at x and y in metres (any one shape); beyond the border that of its edge."""
+        field = getattr(self, which)
+        scale = np.float32(1 / self.cell)
+        i = ((x - np.float32(self.low[0])) * scale + np.float32(0.5)).astype(np.int32)
+        j = ((y - np.float32(self.low[1])) * scale + np.float32(0.5)).astype(np.int32)
+        np.clip(i, 0, field.shape[1] - 1, out=i)
+        np.clip(j, 0, field.shape[0] - 1, out=j)
+        j *= field.shape[1]
+        j += i
+        return np.asarray(field.ravel().take(j), np.float32)
+
+    # ---- grippers -------------------------------------------------------------------------------
+
+    def finger_limit(
+        self, gripper: Gripper, place: Floats, angle: Floats, width: Floats, margin: float = 0.0
+    ) -> Floats:
+        """(G,) largest z of the TCP at which both opened fingers touch nothing, metres.
+
+        Args:
+            place: (G, 2) x and y of the TCP; angle: (G,) of the opening; width: (G,) opening.
+            margin: grow (> 0) or shrink (< 0) the fingers sideways, metres.
+        """
+        limit = np.full(len(place), np.inf, np.float32)
+        for box in gripper.fingers:
+            x, y = _samples(box, _FINGER[0], margin)
+            for side in (-1, 1):
+                depth = self._under(place, angle, side * (width / 2), side * x, y, "finger")
+                np.minimum(limit, depth - np.float32(box.high[2]), out=limit)
+        return limit
+
+    def palm_limit(self, gripper: Gripper, place: Floats, angle: Floats) -> Floats:
+        """(G,) largest z of the TCP at which the palm touches nothing, metres."""
+        x, y = _samples(gripper.palm, _PALM[0], 0.0)
+        depth = self._under(place, angle, np.zeros(len(place), np.float32), x, y, "palm")
+        return depth - np.float32(gripper.palm.high[2])
+
+    def top(self, place: Floats, angle: Floats, distance: Floats, length: float) -> Floats:
+        """(G,) depth of the nearest surface between the pads: over ``distance`` (G,) along the
+        opening and ``length`` along the jaw, metres."""
+        along = np.linspace(-0.5, 0.5, 17, dtype=np.float32)
+        aside = np.linspace(-length / 2, length / 2, 5, dtype=np.float32)
+        x = distance[:, None, None] * along[None, None, :]
+        cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+        y = aside[None, :, None]
+        u = place[:, 0, None, None] + cos * x - sin * y
+        v = place[:, 1, None, None] + sin * x + cos * y
+        return np.asarray(self.at(u, v).reshape(len(place), -1).min(axis=1))
+
+    def _under(
+        self, place: Floats, angle: Floats, shift: Floats, x: Floats, y: Floats, which: str
+    ) -> Floats:
+        """(G,) nearest surface under the points x (S,) + shift (G,), y (S,) of the gripper frame."""
+        cos, sin = np.cos(angle), np.sin(angle)
+        u = (place[:, 0] + cos * shift)[:, None] + np.outer(cos, x) - np.outer(sin, y)
+        v = (place[:, 1] + sin * shift)[:, None] + np.outer(sin, x) + np.outer(cos, y)
+        return np.asarray(self.at(u, v, which).min(axis=1))
+
+
+def _samples(box: Box, spacing: float, margin: float) -> tuple[Floats, Floats]:
+    """x and y (S,) of a grid over the footprint of a box, no further apart than ``spacing``."""
+    axes = []
+    for axis in (0, 1):
+        low, high = box.low[axis] - margin, box.high[axis] + margin
+        count = max(2, int(np.ceil((high - low) / spacing)) + 1)
+        axes.append(np.linspace(low, high, count, dtype=np.float32))
+    x, y = np.meshgrid(*axes)
+    return x.ravel(), y.ravel()
+
+
+def _extent(shapes: Shapes) -> Floats:
+    """(P, 2) half sizes along x and y of the camera of a box round each part."""
+    turn, size = shapes.rotation[:, :2], shapes.size  # rows x and y: (P, 2, 3)
+    reach = np.abs(turn) @ size[:, :, None]
+    extent = reach[:, :, 0]
+    axis = np.abs(turn[:, :, 2])
+    radius, half = size[:, :1], size[:, 1:2]
+    flat = np.sqrt(np.maximum(1 - axis**2, 0))
+    kind = shapes.kind[:, None]
+    extent = np.where(kind == CYLINDER, radius * flat + half * axis, extent)
+    extent = np.where(kind == CAPSULE, radius + half * axis, extent)
+    round_ = np.sqrt(((turn * size[:, None, :]) ** 2).sum(axis=2))
+    extent = np.where(kind == ELLIPSOID, round_, extent)
+    return np.asarray(extent, np.float32)
