@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the lab is not installed")
@@ -72,6 +74,22 @@ def test_cross_entropy_of_quality_takes_the_logit() -> None:
         raw, activated, target, flags(True, False), flags(False, False)
     )
     assert parts["quality"].item() == pytest.approx(0.693147, abs=1e-5)
+
+
+def test_relative_width_judges_the_ratio() -> None:
+    """Half as wide again is about as wrong on a small grasp as on a large one."""
+
+    def width_error(guess: float, truth: float, relative: bool) -> float:
+        settings = LossSettings("mse", relative_width=relative)
+        prediction, target = maps((0, 0, 0, guess)), maps((0, 0, 0, truth))
+        inside, ignored = flags(True), flags(False)
+        _, parts = GraspLoss(settings)(prediction, prediction, target, inside, ignored)
+        return parts["width"].item()
+
+    assert width_error(0.3, 0.2, True) == pytest.approx(math.log(1.5) ** 2, rel=0.03)
+    assert width_error(0.9, 0.6, True) == pytest.approx(math.log(1.5) ** 2, rel=0.01)
+    assert width_error(0.9, 0.6, False) == pytest.approx(9 * width_error(0.3, 0.2, False))
+    assert math.isfinite(width_error(-0.1, 0.1, True))
 
 
 def test_unknown_loss_names_the_choices() -> None:

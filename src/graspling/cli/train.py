@@ -70,12 +70,12 @@ def _changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
         if not equals:
             raise InputError(f"--set {assignment!r}: expected name=value")
         *groups, name = path.split(".")
-        place = changes
+        place, known = changes, settings
         for group in groups:
-            inner = place.get(group, settings.get(group))
+            inner = place.get(group, known.get(group))
             if not isinstance(inner, dict):
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
             place[group] = dict(inner)
-            place, settings = place[group], inner
+            place, known = place[group], inner
         place[name] = yaml.safe_load(text) if text else ""
     return changes

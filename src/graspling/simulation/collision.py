@@ -18,8 +18,9 @@ from graspling.gripper import Box, Gripper
 from graspling.simulation.shapes import CAPSULE, CYLINDER, ELLIPSOID, Floats, Shapes
 
 CELL = 0.001  # metres
-# spacing of the samples of a footprint, metres, and the least-filter (odd cells) that makes up
-# for what lies between them: half the diagonal of the spacing, rounded up
+# spacing of the samples of a footprint, metres, and the side in cells (odd) of the least-filter
+# that makes up for what lies between them; the outer samples stand half that side within the
+# footprint, so that the filter ends where the footprint does (0.8 mm beyond it at 45 degrees)
 _FINGER = (0.003, 5)
 _PALM = (0.008, 13)
 
@@ -106,7 +107,7 @@ class HeightMap:
         """
         limit = np.full(len(place), np.inf, np.float32)
         for box in gripper.fingers:
-            x, y = _samples(box, _FINGER[0], margin)
+            x, y = _samples(box, _FINGER, self.cell, margin)
             for side in (-1, 1):
                 depth = self._under(place, angle, side * (width / 2), side * x, y, "finger")
                 np.minimum(limit, depth - np.float32(box.high[2]), out=limit)
@@ -114,7 +115,7 @@ class HeightMap:
 
     def palm_limit(self, gripper: Gripper, place: Floats, angle: Floats) -> Floats:
         """(G,) largest z of the TCP at which the palm touches nothing, metres."""
-        x, y = _samples(gripper.palm, _PALM[0], 0.0)
+        x, y = _samples(gripper.palm, _PALM, self.cell, 0.0)
         depth = self._under(place, angle, np.zeros(len(place), np.float32), x, y, "palm")
         return depth - np.float32(gripper.palm.high[2])
 
@@ -140,13 +141,17 @@ class HeightMap:
         return np.asarray(self.at(u, v, which).min(axis=1))
 
 
-def _samples(box: Box, spacing: float, margin: float) -> tuple[Floats, Floats]:
-    """x and y (S,) of a grid over the footprint of a box, no further apart than ``spacing``."""
+def _samples(
+    box: Box, grid: tuple[float, int], cell: float, margin: float
+) -> tuple[Floats, Floats]:
+    """x and y (S,) of a grid over the footprint of a box grown by ``margin``."""
+    spacing, side = grid
     axes = []
     for axis in (0, 1):
         low, high = box.low[axis] - margin, box.high[axis] + margin
-        count = max(2, int(np.ceil((high - low) / spacing)) + 1)
-        axes.append(np.linspace(low, high, count, dtype=np.float32))
+        inset = min(side // 2 * cell, (high - low) / 2)
+        count = max(2, int(np.ceil((high - low - 2 * inset) / spacing)) + 1)
+        axes.append(np.linspace(low + inset, high - inset, count, dtype=np.float32))
     x, y = np.meshgrid(*axes)
     return x.ravel(), y.ravel()
 

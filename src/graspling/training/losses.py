@@ -26,6 +26,15 @@ def _smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.smooth_l1_loss(prediction, target, reduction="none")
 
 
+# Widths well above this share of the input's side are compared by their ratio.
+_SMALL_WIDTH = 0.02
+
+
+def _logarithmic(width: Tensor) -> Tensor:
+    """log(width) but for a constant where width is large against _SMALL_WIDTH, linear near 0."""
+    return torch.asinh(width / (2 * _SMALL_WIDTH))
+
+
 PIXEL_LOSSES: dict[str, PixelLoss] = {"mse": _mse, "smooth_l1": _smooth_l1}
 
 
@@ -43,6 +52,9 @@ class LossSettings:
             is needed of them elsewhere.
         quality_kind: another loss for quality; "bce" is the cross-entropy of a network whose
             quality is a sigmoid.
+        relative_width: compare the logarithms of widths (to be exact asinh, which is finite at
+            0), so that 5 pixels too many weigh more on a small grasp than on a large one, as they
+            do in the overlap of rectangles.
         positive: how much more a quality pixel on a grasp counts than one beside it.
     """
 
@@ -52,6 +64,7 @@ class LossSettings:
     width: float = 1.0
     outside: float = 1.0
     quality_kind: str | None = None
+    relative_width: bool = False
     positive: float = 1.0
 
 
@@ -94,7 +107,10 @@ class GraspLoss:
             quality = PIXEL_LOSSES[kind](activated[:, 0].float(), target[:, 0])
         parts = {"quality": (quality * emphasis).sum() / emphasis.sum().clamp(min=1.0)}
         for channel, name in enumerate(("cos", "sin", "width"), start=1):
-            error = pixel(activated[:, channel].float(), target[:, channel])
+            guess, truth = activated[:, channel].float(), target[:, channel]
+            if name == "width" and how.relative_width:
+                guess, truth = _logarithmic(guess), _logarithmic(truth)
+            error = pixel(guess, truth)
             parts[name] = (error * weight).sum() / total
         loss = (
             how.quality * parts["quality"]
