@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol
 
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from graspling.errors import InputError
 from graspling.gripper import Gripper
-from graspling.simulation.rotation import matrix
+from graspling.simulation.parts import Part, VisualMesh
+
+__all__ = ["ObjectModel", "ObjectSource", "Part", "ProceduralObjects", "VisualMesh", "procedural"]
 
 Floats = NDArray[np.float64]
-Shape = Literal["box", "cylinder", "capsule", "ellipsoid", "mesh"]
 Subset = Literal["train", "test", "all"]
 
 NUMBERS = 1_000_000  # objects of each kind that an id can name
@@ -32,92 +33,6 @@ _TEST_EVERY = 5
 _DENSITY = (150.0, 900.0)  # kg / m3: between filled foam and plastic with some metal
 _MASS = (0.008, 0.6)  # kg; a hand with 40 N and friction 0.6 holds about 2 kg against gravity
 _FRICTION = (0.4, 0.8)
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One convex part of an object, metres, in the object's frame.
-
-    Attributes:
-        kind: "box", "cylinder", "capsule", "ellipsoid" or "mesh" (a convex hull).
-        size: (3,) MuJoCo's half sizes: box x, y, z; cylinder and capsule radius, half length
-            along z (a capsule's without its caps), 0; ellipsoid radii; of a mesh half its
-            bounding box.
-        position: (3,) of its centre.
-        quaternion: (4,) wxyz.
-        vertices, faces: of a mesh, (V, 3) in the part's frame with the bounding box centred, and
-            (F, 3) triangles, counter-clockwise seen from outside.
-        group: parts of one group look alike (a hammer's head and its handle do not).
-    """
-
-    kind: Shape
-    size: tuple[float, float, float]
-    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
-    vertices: Floats | None = None
-    faces: NDArray[np.int32] | None = None
-    group: int = 0
-
-    @property
-    def volume(self) -> float:
-        """Cubic metres."""
-        a, b, c = self.size
-        if self.kind == "mesh":
-            assert self.vertices is not None and self.faces is not None
-            p, q, r = np.moveaxis(self.vertices[self.faces], 1, 0)
-            return float(np.einsum("ni,ni->n", p, np.cross(q, r)).sum()) / 6
-        return {
-            "box": 8 * a * b * c,
-            "cylinder": 2 * np.pi * a * a * b,
-            "capsule": np.pi * a * a * (2 * b + 4 / 3 * a),
-            "ellipsoid": 4 / 3 * np.pi * a * b * c,
-        }[self.kind]
-
-    def surface(self) -> Floats:
-        """(V, 3) points whose convex hull is the part, round ones within 1 % of their radius,
-        in the object's frame."""
-        size = np.array(self.size)
-        if self.kind == "mesh":
-            assert self.vertices is not None
-            points = self.vertices
-        elif self.kind == "box":
-            points = _CORNERS * size
-        elif self.kind == "cylinder":
-            points = _RIMS * size[[0, 0, 1]]
-        elif self.kind == "capsule":
-            points = _BALL * size[0] + np.sign(_BALL[:, 2:]) * [0, 0, size[1]]
-        else:
-            points = _BALL * size
-        return points @ matrix(self.quaternion).T + self.position
-
-    def scaled(self, factor: float) -> Part:
-        """The part in an object that is ``factor`` times as large."""
-        a, b, c = (value * factor for value in self.size)
-        x, y, z = (value * factor for value in self.position)
-        vertices = None if self.vertices is None else self.vertices * factor
-        return replace(self, size=(a, b, c), position=(x, y, z), vertices=vertices)
-
-    def moved(self, shift: Sequence[float]) -> Part:
-        """The part shifted by (3,) metres."""
-        x, y, z = (float(a + b) for a, b in zip(self.position, shift, strict=True))
-        return replace(self, position=(x, y, z))
-
-
-@dataclass(frozen=True, eq=False)
-class VisualMesh:
-    """What a camera sees of an object whose parts only approximate it.
-
-    Attributes:
-        vertices: (V, 3) metres in the object's frame.
-        faces: (F, 3) triangles, counter-clockwise seen from outside.
-        uv: (V, 2) texture coordinates with v upwards, or None.
-        texture: (H, W, 3) uint8 RGB, or None.
-    """
-
-    vertices: NDArray[np.float32]
-    faces: NDArray[np.int32]
-    uv: NDArray[np.float32] | None = None
-    texture: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,23 +161,3 @@ class ProceduralObjects:
     def get(self, object_id: str) -> ObjectModel:
         """The object of that id, of whichever part."""
         return procedural(object_id, self.gripper)
-
-
-def _ball_points() -> Floats:
-    """(V, 3) on the unit sphere, on rings, none on the equator (for the caps of a capsule)."""
-    rings = []
-    for latitude in np.deg2rad([8, 24, 40, 56, 72]):
-        count = max(6, round(22 * np.cos(latitude)))
-        turn = 2 * np.pi * np.arange(count) / count
-        flat = np.cos(latitude)
-        ring = np.stack([flat * np.cos(turn), flat * np.sin(turn)], axis=1)
-        rings += [np.column_stack([ring, np.full(count, s * np.sin(latitude))]) for s in (1, -1)]
-    return np.concatenate([*rings, [[0, 0, 1], [0, 0, -1]]])
-
-
-_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-_TURNS = 2 * np.pi * np.arange(24) / 24
-_RIMS = np.concatenate(
-    [np.stack([np.cos(_TURNS), np.sin(_TURNS), np.full(24, s)], axis=1) for s in (-1.0, 1.0)]
-)
-_BALL = _ball_points()
