@@ -19,9 +19,9 @@ from graspling.grasps import Grasps  # noqa: E402
 from graspling.training import loop  # noqa: E402
 from graspling.training.checkpoint import load_checkpoint  # noqa: E402
 from graspling.training.losses import LossSettings  # noqa: E402
+from graspling.training.optimise import learning_rate, update_average  # noqa: E402
 from graspling.training.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from graspling.training.state import Progress, load_state  # noqa: E402
-from graspling.training.validation import Validation  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -181,21 +181,18 @@ def test_divergence_is_said(bars: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_learning_rate_rises_then_falls() -> None:
     settings = Recipe(network="ggcnn", lr=1.0)
-    rates = [loop.learning_rate(settings, step, 100) for step in range(101)]
+    rates = [learning_rate(settings, step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(1 / 25)
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) == 30
     assert rates[-1] == pytest.approx(1e-4)
-    assert loop.learning_rate(dataclasses.replace(settings, schedule="constant"), 5, 9) == 1.0
+    assert learning_rate(dataclasses.replace(settings, schedule="constant"), 5, 9) == 1.0
 
 
 def test_the_lowest_loss_decides_among_accuracies_that_chance_cannot_tell_apart() -> None:
     progress = Progress()
     judged = [(0.80, 0.5), (0.95, 0.4), (0.945, 0.3), (0.96, 0.35), (0.90, 0.1), (1.0, 0.9)]
-    kept = [
-        loop.is_better(Validation(accuracy, loss, n=100, threshold=0), progress)
-        for accuracy, loss in judged
-    ]
+    kept = [progress.is_better(accuracy, loss, n=100) for accuracy, loss in judged]
     # 0.945 is within one error (0.02) of 0.95 and has less loss; 0.90 is not; 1.0 leaves no doubt
     assert kept == [True, True, True, False, False, True]
 
@@ -204,9 +201,9 @@ def test_average_follows_its_formula() -> None:
     network, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(1.0)
     average.weight.data.fill_(0.0)
-    loop.update_average(average, network, 0.9, step=1000)
+    update_average(average, network, 0.9, step=1000)
     assert average.weight.item() == pytest.approx(0.1)
-    loop.update_average(average, network, 0.9, step=0)  # (1 + 0) / (10 + 0) = 0.1
+    update_average(average, network, 0.9, step=0)  # (1 + 0) / (10 + 0) = 0.1
     assert average.weight.item() == pytest.approx(0.1 * 0.1 + 0.9)
 
 

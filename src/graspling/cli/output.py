@@ -64,6 +64,6 @@ def write_json(document: Any, target: str) -> None:
 
 
 def progress(items: Sequence[T]) -> Iterable[T]:
-    """The items, with a bar on standard error once it takes longer than two seconds."""
-    bar: Iterable[T] = tqdm(items, unit="img", delay=2, leave=False, file=sys.stderr)
+    """The items, with a bar on a terminal's standard error once it takes over two seconds."""
+    bar: Iterable[T] = tqdm(items, unit="img", delay=2, leave=False, file=sys.stderr, disable=None)
     return bar

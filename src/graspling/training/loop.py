@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,10 @@ from graspling.training.batches import Batch, Batches
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
+from graspling.training.optimise import learning_rate, make_optimiser, update_average
 from graspling.training.recipe import Recipe
 from graspling.training.state import Progress, load_state, save_state
-from graspling.training.validation import Validation, picture, validate
+from graspling.training.validation import picture, validate
 
 
 @dataclass(frozen=True)
@@ -60,59 +62,6 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     if recipe.fraction < 1:
         train = tuple(label_fraction(train, recipe.fraction, recipe.seed))
     return Part(train, val, split)
-
-
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Rate at a step. One-cycle: up for 30 % of the run, then down along a cosine to nearly 0
-    (Smith and Topin 2018). A function of the step alone, so that resuming needs no state."""
-    if recipe.schedule == "constant":
-        return recipe.lr
-    rise = max(0.3 * steps, 1.0)
-    if step < rise:
-        low, share = 1 / 25, step / rise
-        return recipe.lr * (low + (1 - low) * (1 - math.cos(math.pi * share)) / 2)
-    share = min((step - rise) / max(steps - rise, 1.0), 1.0)
-    return recipe.lr * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * share)) / 2)
-
-
-def is_better(found: Validation, progress: Progress) -> bool:
-    """Whether a validation is the best so far; ``progress`` remembers it if so.
-
-    On a few dozen images the highest accuracy is mostly luck. So every validation within one
-    standard error of the highest is a candidate, and the lowest loss decides among them.
-    """
-    progress.highest = max(progress.highest, found.accuracy)
-    error = math.sqrt(max(progress.highest * (1 - progress.highest), 0.0) / found.n)
-    least = progress.highest - error
-    better = found.accuracy >= least and (
-        found.loss < progress.best_loss or progress.best_accuracy < least
-    )
-    if better:
-        progress.best_accuracy, progress.best_loss = found.accuracy, found.loss
-    return better
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights; it follows faster while there are few steps."""
-    decay = min(decay, (1 + step) / (10 + step))
-    ours, theirs = average.state_dict(), network.state_dict()
-    floating = [key for key in ours if ours[key].is_floating_point()]
-    torch._foreach_lerp_([ours[k] for k in floating], [theirs[k] for k in floating], 1 - decay)
-    for key in ours.keys() - set(floating):
-        ours[key].copy_(theirs[key])
-
-
-def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Adam or AdamW; what has one dimension (biases, normalisation) does not decay."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimiser]
-    return kind(groups, lr=recipe.lr)
 
 
 def train_step(
@@ -189,7 +138,13 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
         save_state(last, network, average, optimiser, progress, settings)
 
     steps = recipe.epochs * len(batches)
-    bar = tqdm(total=steps * recipe.batch, initial=progress.step * recipe.batch, unit="img")
+    bar = tqdm(
+        total=steps * recipe.batch,
+        initial=progress.step * recipe.batch,
+        unit="img",
+        # in a file, a line now and then
+        mininterval=0.2 if sys.stderr.isatty() else 30,
+    )
     saved = began = time.monotonic()
     earlier = progress.seconds
     try:
@@ -233,7 +188,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
                 )
                 log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
                 bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
-                if is_better(found, progress):
+                if progress.is_better(found.accuracy, found.loss, found.n):
                     save_checkpoint(best, judged, validated(card, found))
             elif final:
                 save_checkpoint(best, judged, card)

@@ -6,6 +6,7 @@ Tensors lie in one safetensors file, numbers in its metadata; nothing is ever un
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Progress:
         batch: batches done of it.
         step: batches done in all.
         highest: highest validation accuracy so far.
-        best_accuracy, best_loss: of the weights that are kept, see loop.is_better.
+        best_accuracy, best_loss: of the weights that are kept, see :meth:`is_better`.
         seconds: time trained so far, over all parts of an interrupted run.
         losses: sums of the losses of the epoch under way.
     """
@@ -41,6 +42,19 @@ class Progress:
     best_loss: float = float("inf")
     seconds: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)
+
+    def is_better(self, accuracy: float, loss: float, n: int) -> bool:
+        """Whether a validation on ``n`` images is the best so far; it is remembered if so.
+
+        On a few dozen images the highest accuracy is mostly luck. So every validation within one
+        standard error of the highest is a candidate, and the lowest loss decides among them.
+        """
+        self.highest = max(self.highest, accuracy)
+        least = self.highest - math.sqrt(self.highest * (1 - self.highest) / n)
+        better = accuracy >= least and (loss < self.best_loss or self.best_accuracy < least)
+        if better:
+            self.best_accuracy, self.best_loss = accuracy, loss
+        return better
 
 
 def save_state(
