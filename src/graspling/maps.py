@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 # A target is never thinner than this half extent, so that even a tiny grasp marks a pixel.
 _LEAST_HALF_EXTENT = 0.75
 # Pixels this close to the peak (relative) count as the peak when its centre is taken.
-_PEAK_TOLERANCE = 0.05
+_PEAK_TOLERANCE = 0.1
 # More candidates than this are never needed to fill a list of distinct grasps.
 _MOST_CANDIDATES = 256
 
@@ -162,7 +162,7 @@ def decode(
     The quality map is smoothed and its local maxima are taken, at the image border too. Angle and
     width at a peak are Gaussian means of cos, sin and width, weighted by quality so that empty
     pixels do not pull them; the angle itself is never averaged. The centre is the centroid of the
-    connected pixels within 5 % of the peak: sub-pixel on a blob, the middle on a plateau.
+    connected pixels within 10 % of the peak: sub-pixel on a blob, the middle on a plateau.
 
     Args:
         maps: (4, H, W): quality, cos 2a, sin 2a, width / side. Non-finite pixels count as empty.
@@ -251,7 +251,7 @@ def _local_means(
 def _peak_centre(
     smooth: NDArray[np.float32], covered: NDArray[np.uint8], u: int, v: int
 ) -> tuple[float, float]:
-    """Centroid of the connected pixels within 5 % of the peak at (u, v).
+    """Centroid of the connected pixels within 10 % of the peak at (u, v).
 
     Marks them in ``covered`` (one pixel larger on each side, as OpenCV's flood fill wants it), so
     that a plateau is one peak. A crescent whose centroid falls outside itself keeps its peak.
