@@ -23,6 +23,7 @@ from graspling.training.checkpoint import load_checkpoint, save_checkpoint
 # Parameters for depth, rgb and rgbd; GMAC at 224x224 for rgbd. Published or calculated from the
 # published layers, except for graspling's own.
 COUNTS = {
+    "dsc_graspnet": (644_564, 645_140, 645_428, 2.416),
     "ggcnn": (62_420, 67_604, 70_196, 0.346),
     "ggcnn2": (66_676, 70_548, 72_484, 1.167),
     "ggcnn_student_v1": (16_412, 19_004, 20_300, 0.107),
@@ -30,8 +31,33 @@ COUNTS = {
     "graspling_s": (402_976, 403_488, 403_744, 0.098),
     "grconvnet_c16": (475_268, 477_860, 479_156, 2.892),
     "grconvnet_c32": (1_893_124, 1_898_308, 1_900_900, 11.021),
+    "hrgrasp_w18": (9_732_832, 9_733_984, 9_734_560, 3.824),
+    "hrgrasp_w48": (66_537_892, 66_539_044, 66_539_620, 20.020),
+    "kufenet_15k": (15_303, 15_375, 15_333, 0.723),
+    "kufenet_80k": (80_161, 80_305, 80_215, 3.790),
+    "kufenet_263k": (262_483, 262_735, 262_573, 12.263),
+    "kufenet_teacher": (8_709_589, 8_710_885, 8_710_021, 272.501),
+    "kufenet_teacher_strided": (8_712_001, 8_721_409, 8_715_137, 8.617),
+    "lite_hrgrasp_w18": (405_908, 406_484, 406_772, 0.600),
+    "lite_hrgrasp_w48": (2_713_652, 2_714_228, 2_714_516, 4.052),
+    "resgrasp_18": (11_440_424, 11_446_696, 11_449_832, 2.402),
+    "resgrasp_50": (25_761_604, 25_767_876, 25_771_012, 8.077),
+    "resgrasp_101": (44_753_732, 44_760_004, 44_763_140, 11.789),
+    "resgrasp_152": (60_397_380, 60_403_652, 60_406_788, 15.501),
+    "seresunet": (17_223_972, 17_229_156, 17_231_748, 24.675),
 }
-every_network = pytest.mark.parametrize("name", sorted(NETWORKS))
+# Over a million parameters: a second or more for each test.
+LARGE = {name for name, counts in COUNTS.items() if counts[2] > 1e6}
+SLOW_TO_EXPORT = {"dsc_graspnet", "kufenet_263k", "kufenet_80k", "lite_hrgrasp_w18"}
+
+
+def networks(slow: set[str]) -> pytest.MarkDecorator:
+    """Every network, those that take long marked slow."""
+    marks = {name: [pytest.mark.slow] if name in slow else [] for name in NETWORKS}
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=marks[n]) for n in sorted(marks)])
+
+
+every_network = networks(slow=LARGE)
 every_modality = pytest.mark.parametrize("modality", CHANNELS)
 
 
@@ -65,7 +91,7 @@ def test_every_network_is_counted_here() -> None:
     assert set(COUNTS) == set(NETWORKS)
 
 
-@every_network
+@networks(slow=set())
 def test_parameters_and_macs_are_those_published(name: str) -> None:
     depth, rgb, rgbd, giga = COUNTS[name]
     with torch.device("meta"):
@@ -122,7 +148,7 @@ def test_ranges(name: str) -> None:
     assert torch.equal(maps[inside], raw[inside])
 
 
-@every_network
+@networks(slow=LARGE | SLOW_TO_EXPORT)
 @pytest.mark.parametrize("times", [1, 2])
 def test_onnx_equals_pytorch_for_any_batch(name: str, times: int, tmp_path: Path) -> None:
     network = lived(seeded(name))
@@ -177,7 +203,7 @@ def test_other_sizes_and_channels_are_refused_with_the_valid_ones(name: str) -> 
 
 
 def test_build_names_the_choices() -> None:
-    with pytest.raises(InputError, match="no network 'resnet'; choose one of ggcnn, ggcnn2"):
+    with pytest.raises(InputError, match="no network 'resnet'; choose one of dsc_graspnet, ggcnn"):
         build("resnet")
     with pytest.raises(InputError, match="no modality 'grey'; choose one of rgb, depth, rgbd"):
         build("ggcnn", "grey")

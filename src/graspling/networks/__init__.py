@@ -8,14 +8,21 @@ from functools import partial
 
 from graspling.errors import InputError
 from graspling.networks.base import CHANNELS, GraspNetwork
+from graspling.networks.dsc_graspnet import DSCGraspNet
 from graspling.networks.ggcnn import GGCNN, GGCNN2, GGCNNStudent
 from graspling.networks.graspling import GrasplingNet
 from graspling.networks.grconvnet import GRConvNet
+from graspling.networks.kufenet import KufeNet
+from graspling.networks.kufenet_teacher import KufeNetTeacher
+from graspling.networks.litegrasp import HRGrasp, LiteHRGrasp
+from graspling.networks.resgrasp import ResGrasp
+from graspling.networks.seresunet import SEResUNet
 
 # From the number of input channels (and settings of the network's own) to a network.
 Builder = Callable[..., GraspNetwork]
 
 NETWORKS: dict[str, Builder] = {
+    "dsc_graspnet": DSCGraspNet,
     "ggcnn": GGCNN,
     "ggcnn2": GGCNN2,
     "ggcnn_student_v1": partial(GGCNNStudent, widths=(16, 8, 4)),
@@ -23,6 +30,22 @@ NETWORKS: dict[str, Builder] = {
     "graspling_s": GrasplingNet,
     "grconvnet_c16": partial(GRConvNet, width=16),
     "grconvnet_c32": partial(GRConvNet, width=32),
+    "hrgrasp_w18": partial(HRGrasp, width=18),
+    "hrgrasp_w48": partial(HRGrasp, width=48),
+    "kufenet_15k": partial(KufeNet, widths=(12, 36, 48), decoder=(66, 36, 24)),
+    "kufenet_80k": partial(KufeNet, widths=(36, 108, 132), decoder=(180, 96, 60)),
+    "kufenet_263k": partial(KufeNet, widths=(72, 216, 264), decoder=(336, 180, 108)),
+    "kufenet_teacher": KufeNetTeacher,
+    "kufenet_teacher_strided": partial(
+        KufeNetTeacher, widths=(64, 256, 256), depths=(2, 3), decoder=(96, 48, 24), stride=4
+    ),
+    "lite_hrgrasp_w18": partial(LiteHRGrasp, width=18),
+    "lite_hrgrasp_w48": partial(LiteHRGrasp, width=48),
+    "resgrasp_18": partial(ResGrasp, depth=18),
+    "resgrasp_50": partial(ResGrasp, depth=50),
+    "resgrasp_101": partial(ResGrasp, depth=101),
+    "resgrasp_152": partial(ResGrasp, depth=152),
+    "seresunet": SEResUNet,
 }
 
 
