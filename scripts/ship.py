@@ -46,6 +46,9 @@ def main() -> None:
 
     network, card = load_checkpoint(arguments.checkpoint)
     scores = cross_validated(json.loads(arguments.results.read_text()), card.network)
+    short = [key for key, value in scores.items() if value["folds"] < 5]
+    if short:
+        raise SystemExit(f"not all folds are done: {', '.join(short)}")
     best = next(value for key, value in scores.items() if key.endswith(arguments.score))
     folds = sorted(arguments.folds.glob(f"{arguments.score}-*/best.safetensors"))
     thresholds = [load_checkpoint(path)[1].threshold for path in folds]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -105,6 +106,9 @@ class Detector:
         if top < 1:
             raise InputError(f"top is {top}, expected how many grasps at most: 1 or more")
         card = self.card
+        limit = card.threshold if threshold is None else threshold
+        if not 0 <= limit < 1:  # also when it is NaN
+            raise InputError(f"threshold is {limit}, expected a quality from 0 to below 1")
         start = perf_counter()
         prepared = card.preparation(rgb, depth, roi=roi, mask=mask)
         ready = perf_counter()
@@ -113,7 +117,7 @@ class Detector:
         grasps = decode(
             maps,
             top=top,
-            threshold=card.threshold if threshold is None else threshold,
+            threshold=limit,
             mask=prepared.mask,
             decoding=card.decoding,
         ).transform(prepared.inverse)
@@ -161,8 +165,9 @@ def load(name_or_path: str | Path | None = None, *, threads: int = 1) -> Detecto
         InputError: no such model or file, or the file is damaged or not a graspling model.
         MissingExtraError: a ``.safetensors`` file needs PyTorch, which is not installed.
     """
-    if threads < 1:
-        raise InputError(f"threads is {threads}, expected 1 or more")
+    most = os.cpu_count() or 1
+    if not 1 <= threads <= most:
+        raise InputError(f"threads is {threads}, expected 1 to {most}, the processors here")
     if name_or_path is None:
         return BestDetector(threads)
     file = Path(name_or_path)

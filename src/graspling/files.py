@@ -10,6 +10,10 @@ from pathlib import Path
 
 from graspling.errors import InputError
 
+# Files get the rights that any other program would give them.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -18,15 +22,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because image and model writers choose their format
     by it. When the block fails, the temporary file is removed and ``path`` is as it was.
 
+    A link is followed: what it points to is replaced.
+
     Raises:
         InputError: the folder cannot be made or the file cannot be written (full disk,
-            missing permission, a folder in the way).
+            missing permission, a folder in the way), or ``path`` is a device or a pipe, which
+            renaming would destroy.
     """
     target = Path(path)
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise InputError(f"cannot write {path}: it is a device or a pipe; give the name of a file")
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, target)
     except OSError as error:
         reason = error.strerror or str(error)

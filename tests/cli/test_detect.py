@@ -140,3 +140,28 @@ def test_the_demo_finds_grasps_in_every_sample_and_says_where_the_pictures_are(
     assert all(picture in out for picture in pictures)
     results = json.loads(run("demo", "--model", toy_model(), "--out", made, "--json", "-")[1])
     assert [bool(result["depth"]) for result in results] == [True] * len(pictures)
+
+
+def test_nothing_is_written_over_an_input_or_another_output(run, toy_model, frame, tmp_path):
+    before, model = frame.read_bytes(), toy_model()
+    words = ["detect", "--rgb", frame, "--model", model]
+    assert "is an input" in complaint(run(*words, "--json", frame))
+    assert "is an input" in complaint(run(*words, "--picture", frame))
+    both = tmp_path / "both.png"
+    assert "another output" in complaint(run(*words, "--picture", both, "--json", both))
+    assert frame.read_bytes() == before and not both.exists()
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "1", "-0.1"])
+def test_a_threshold_that_hides_everything_is_refused(run, toy_model, frame, threshold):
+    words = ["detect", "--rgb", frame, "--model", toy_model(), f"--threshold={threshold}"]
+    assert "threshold is" in complaint(run(*words))
+
+
+def test_an_unset_shell_variable_is_no_folder(run, toy_model):
+    assert "empty name" in complaint(run("detect", "--rgb", "", "--model", toy_model()))
+
+
+def test_more_threads_than_processors_are_refused(run, toy_model, frame):
+    words = ["detect", "--rgb", frame, "--model", toy_model(), "--threads", 100_000]
+    assert "threads is 100000" in complaint(run(*words))

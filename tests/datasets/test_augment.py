@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graspling.camera import Intrinsics
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.sample import Sample
+from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.image import Preparation
 
@@ -93,3 +95,21 @@ def test_missing_depth_stays_missing() -> None:
     assert changed.depth is not None
     assert not changed.depth[:10].any()
     assert changed.depth[10:].all()
+
+
+def test_sensor_noise_makes_holes_where_depth_jumps_and_needs_intrinsics() -> None:
+    rows, columns = np.mgrid[0:240, 0:320]
+    block = (abs(rows - 120) < 40) & (abs(columns - 160) < 50)
+    depth = np.where(block, 0.7, 0.8).astype(np.float32)
+    clean = Sample(depth=depth, id="a", intrinsics=Intrinsics(300, 300, 159.5, 119.5, 320, 240))
+    augment = Augmentation(sensor_noise=1.0)
+    noisy, _ = augment(clean, generator(0, 1, "a"))
+    assert noisy.depth is not None
+    missing = noisy.depth == 0
+    assert 0.001 < missing.mean() < 0.2
+    assert np.abs(noisy.depth - depth)[~missing].mean() < 0.01
+    again, other = augment(clean, generator(0, 1, "a"))[0], augment(clean, generator(0, 2, "a"))[0]
+    np.testing.assert_array_equal(noisy.depth, again.depth)
+    assert not np.array_equal(noisy.depth, other.depth)
+    with pytest.raises(InputError, match="sensor_noise needs intrinsics"):
+        augment(dot_sample(80, 60), generator(0, 0, "a"))

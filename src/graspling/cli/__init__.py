@@ -35,6 +35,10 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("graspling.cli.evaluate:compare", "is model B better than model A?"),
     "train": Verb("graspling.cli.train:train", "train a network by a recipe (lab)"),
     "export": Verb("graspling.cli.export:export", "checkpoint to ONNX with its card (lab)"),
+    "generate": Verb("graspling.cli.generate:generate", "make labelled tabletop data (sim)"),
+    "generate verify": Verb(
+        "graspling.cli.generate:verify", "try labelled grasps with a simulated gripper (sim)"
+    ),
     "data show": Verb("graspling.cli.data:show", "draw a sheet of samples with labels"),
     "data check": Verb("graspling.cli.data:check", "counts, ranges and faults of a data set"),
     "data convert": Verb("graspling.cli.data:convert", "write a data set in another format"),

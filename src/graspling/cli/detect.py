@@ -11,7 +11,7 @@ import numpy as np
 
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import FramePaths, frame_paths, parse_roi
-from graspling.cli.output import progress, say, table, write_json
+from graspling.cli.output import progress, refuse_overlap, say, table, write_json
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.detector import Detection, load
 from graspling.frames import parse_depth_unit, read_depth, read_mask, read_rgb
@@ -50,6 +50,8 @@ class Detect:
 def detect(options: Detect) -> None:
     """Detect, print and write."""
     frames, many = frame_paths(options.rgb, options.depth)
+    inputs = [path for frame in frames for path in (frame.rgb, frame.depth)]
+    refuse_overlap((options.json, options.picture), inputs)
     camera = CameraFile.load(options.camera) if options.camera else CameraFile()
     unit = parse_depth_unit(options.depth_unit) if options.depth_unit else camera.depth_unit
     roi = parse_roi(options.roi)

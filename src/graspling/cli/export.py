@@ -24,7 +24,7 @@ class Export:
     out: File = ""
     """The .onnx file; by default NAME.onnx here, with the name in the card."""
     name: Text = ""
-    """Name of the model, in place of the one in its card."""
+    """Name of the model; by default that of the file, without one that of its card."""
     threshold: Number = None
     """Quality that a grasp must exceed, in place of the one in its card."""
 
@@ -37,8 +37,9 @@ def export(options: Export) -> None:
     if not options.checkpoint:
         raise InputError("which checkpoint? graspling export RUN/best.safetensors --out NAME.onnx")
     network, card = load_checkpoint(options.checkpoint)
-    if options.name:
-        card = dataclasses.replace(card, name=options.name)
+    name = options.name or Path(options.out).stem
+    if name:
+        card = dataclasses.replace(card, name=name)
     if options.threshold is not None:
         card = dataclasses.replace(card, threshold=options.threshold)
     out = Path(options.out or f"{card.name}.onnx")

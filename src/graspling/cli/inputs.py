@@ -84,6 +84,8 @@ def _expand(
     found: list[Path] = []
     many = False
     for text in given:
+        if not text:
+            raise InputError(f"an empty name for {what}; is a shell variable not set?")
         path = Path(text)
         if path.is_dir():
             files = sorted(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from graspling.errors import InputError
 from graspling.files import write_text
 
 T = TypeVar("T")
@@ -67,3 +69,19 @@ def progress(items: Sequence[T]) -> Iterable[T]:
     """The items, with a bar on a terminal's standard error once it takes over two seconds."""
     bar: Iterable[T] = tqdm(items, unit="img", delay=2, leave=False, file=sys.stderr, disable=None)
     return bar
+
+
+def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | None]) -> None:
+    """Nothing that is read or written already may be written over.
+
+    Raises:
+        InputError: an output is one of the inputs, or two outputs are one file.
+    """
+    taken = {path.resolve(): "an input" for path in inputs if path is not None}
+    for name in outputs:
+        if name in ("", "-"):
+            continue
+        path = Path(name).resolve()
+        if path in taken and not path.is_dir():
+            raise InputError(f"{name} is {taken[path]}, too; give the output a name of its own")
+        taken[path] = "another output"

@@ -7,6 +7,7 @@ from typing import Any
 
 from graspling.datasets.cornell import Cornell
 from graspling.datasets.folder import Folder
+from graspling.datasets.generated import Generated
 from graspling.datasets.jacquard import Jacquard
 from graspling.datasets.multi_object import MultiObject
 from graspling.datasets.sample import Dataset, FileFault, Frame, Labels, Sample
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 DATASETS: dict[str, type[Dataset]] = {
-    kind.kind: kind for kind in (Cornell, Jacquard, MultiObject, Folder)
+    kind.kind: kind for kind in (Cornell, Jacquard, MultiObject, Folder, Generated)
 }
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graspling.datasets.sample import Sample
+from graspling.errors import InputError
+from graspling.simulation.noise import DepthNoise
 
 Affine = NDArray[np.float64]
 
@@ -44,6 +46,9 @@ class Augmentation:
         blur: probability of a Gaussian blur with a sigma up to 1.5 pixels.
         noise: largest standard deviation of the pixel noise, as share of full scale.
         depth_noise_m: largest standard deviation of the depth noise, metres.
+        sensor_noise: largest strength of a depth sensor's noise (holes, shadows, disparity; see
+            graspling.simulation.noise), 1 is that of a PrimeSense; for clean depth only. Frames
+            need intrinsics.
     """
 
     rotation_deg: float = 0.0
@@ -59,6 +64,7 @@ class Augmentation:
     blur: float = 0.0
     noise: float = 0.0
     depth_noise_m: float = 0.0
+    sensor_noise: float = 0.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, Affine]:
         """A jittered copy of the sample, still in its own frame, and the affine frame -> frame
@@ -70,12 +76,26 @@ class Augmentation:
         if rgb is not None:
             rgb = self.jitter_colour(rgb, rng)
         if depth is not None:
+            if self.sensor_noise > 0:
+                depth = self.sensed(sample, depth, rng)
             depth = depth / np.float32(zoom)
             if self.depth_noise_m > 0:
                 sigma = rng.uniform(0, self.depth_noise_m)
                 noise = rng.standard_normal(depth.shape, dtype=np.float32) * np.float32(sigma)
                 depth = np.where(depth > 0, np.maximum(depth + noise, np.float32(1e-3)), depth)
         return replace(sample, rgb=rgb, depth=depth), affine
+
+    def sensed(
+        self, sample: Sample, depth: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Clean depth (H, W) in metres as a sensor would give it, of random strength."""
+        if sample.intrinsics is None:
+            raise InputError(
+                f"sample {sample.id!r}: sensor_noise needs intrinsics, which its data set does not "
+                "know; set augmentation.sensor_noise to 0"
+            )
+        noise = DepthNoise().scaled(float(rng.uniform(0, self.sensor_noise)))
+        return noise.apply(depth, sample.intrinsics, rng)
 
     def geometry(self, rng: np.random.Generator, height: int, width: int) -> tuple[Affine, float]:
         """A random affine (2, 3) about the frame's centre, and its magnification."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from graspling.datasets.sample import FileFault
 from graspling.errors import InputError
@@ -47,3 +50,16 @@ def read_objects(path: Path) -> dict[str, str]:
     if not rows or any(not row.get("id") or not row.get("object") for row in rows):
         raise InputError(f"{path}: expected a table with the columns id,object in every row")
     return {row["id"]: row["object"] for row in rows}
+
+
+def shuffled(names: Iterable[str], rng: np.random.Generator, buffer: int) -> Iterator[str]:
+    """Each name once, drawn from the next ``buffer`` ones."""
+    held: list[str] = []
+    for name in names:
+        if len(held) < buffer:
+            held.append(name)
+            continue
+        place = int(rng.integers(len(held)))
+        yield held[place]
+        held[place] = name
+    yield from (held[i] for i in rng.permutation(len(held)))

@@ -53,12 +53,15 @@ class Sample(Frame):
         grasps: the labels; None when the frame is not labelled (an empty table says that it is
             labelled and nothing can be grasped).
         negatives: grasps labelled as bad, or None when the data set has none.
+        ambiguous: grasps of which nobody knows whether they hold, ignored in training and scoring,
+            or None when the data set has none.
     """
 
     id: str = ""
     object_id: str | None = None
     grasps: Grasps | None = None
     negatives: Grasps | None = None
+    ambiguous: Grasps | None = None
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,4 @@ class Labels:
     grasps: Grasps | None = None
     negatives: Grasps | None = None
     faults: tuple[FileFault, ...] = ()
+    ambiguous: Grasps | None = None

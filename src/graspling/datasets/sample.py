@@ -117,6 +117,7 @@ class Dataset(ABC):
             object_id=self.objects.get(sample_id),
             grasps=labels.grasps,
             negatives=labels.negatives,
+            ambiguous=labels.ambiguous,
         )
 
     def labels(self, sample_id: str) -> Labels:

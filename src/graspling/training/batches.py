@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from graspling.datasets.augment import Augmentation, generator
-from graspling.datasets.sample import Dataset
+from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.image import Preparation
-from graspling.maps import encode
+from graspling.maps import Targets, encode
 
 # Batches prepared ahead: enough to ride out a slow image, small enough to stay in memory.
 _AHEAD = 4
@@ -119,8 +120,15 @@ class Batches:
             rng = generator(self.seed, epoch, sample_id)
             sample, affine = self.augmentation(self.dataset[sample_id], rng)
             prepared = self.preparation(sample.rgb, sample.depth, extra=affine)
-            labels = (sample.grasps or Grasps.empty()).transform(prepared.affine)
-            found = encode(labels, side, side, taper=self.taper)
+            found = targets(sample, prepared.affine, side, self.taper)
             image[row], target[row] = prepared.tensor, found.maps
             inside[row], ignored[row] = found.inside, found.ignored
         return Batch(*(torch.from_numpy(a) for a in (image, target, inside, ignored)))
+
+
+def targets(sample: Sample, affine: NDArray[np.float64], side: int, taper: float) -> Targets:
+    """What a network should say of a sample that ``affine`` (2, 3) brings to (side, side)."""
+    labels, ambiguous = (
+        (grasps or Grasps.empty()).transform(affine) for grasps in (sample.grasps, sample.ambiguous)
+    )
+    return encode(labels, side, side, taper=taper, ambiguous=ambiguous)

@@ -15,11 +15,13 @@ class Log:
     Args:
         folder: where the run is written.
         step: the step from which the run goes on; 0 starts a new log.
+        ended: whether the epoch of that step was over, so that its lines count.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, folder: Path, step: int = 0, *, ended: bool = True) -> None:
         self.path = folder / "log.jsonl"
-        kept = [row for row in read_log(self.path) if row.get("step", 0) <= step] if step else []
+        last = step if ended else step - 1
+        kept = [row for row in read_log(self.path) if row.get("step", 0) <= last] if step else []
         try:
             self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
         except OSError as error:

@@ -131,7 +131,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
     if last.exists():
         progress = load_state(last, network, average, optimiser, settings)
     write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
-    log = Log(folder, progress.step)
+    log = Log(folder, progress.step, ended=progress.batch == 0)
     card = make_card(recipe, network, preparation, dataset, part.train, part.split)
 
     def save() -> None:

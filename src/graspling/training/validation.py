@@ -14,9 +14,10 @@ from graspling.datasets.sample import Dataset
 from graspling.evaluation.rectangle import correct
 from graspling.grasps import Grasps
 from graspling.image import Preparation, Prepared
-from graspling.maps import Decoding, decode, encode
+from graspling.maps import Decoding, decode
 from graspling.networks.base import GraspNetwork
 from graspling.pictures import draw_grasps, sheet, write_picture
+from graspling.training.batches import targets
 from graspling.training.losses import GraspLoss
 
 # Share of the right answers on validation images that the threshold may cost.
@@ -69,7 +70,7 @@ def validate(
         labels = sample.grasps or Grasps.empty()
         prepared = preparation(sample.rgb, sample.depth)
         raw, maps = predict(network, prepared)
-        target = encode(labels.transform(prepared.affine), side, side, taper=taper)
+        target = targets(sample, prepared.affine, side, taper)
         arrays = (target.maps, target.inside, target.ignored)
         on_device = (torch.from_numpy(a)[None].to(raw.device) for a in arrays)
         losses.append(criterion(raw, network.activate(raw), *on_device)[0].item())

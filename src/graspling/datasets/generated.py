@@ -1,0 +1,244 @@
+"""Data made by ``graspling generate``: shards of frames with hundreds of labels each.
+
+Files: ``manifest.json`` (settings, seed, versions, shards, object ids), ``shard-NNNNNN.tar`` (the
+frames, in WebDataset's layout) and ``shard-NNNNNN.json`` (where they lie). A folder that is still
+being written can be read: its finished shards are there. A frame's id is ``SSSSSSS-V``: scene and
+view. Its members:
+
+- ``depth.png``: 16 bit, 0.1 mm along z, 0 = missing; clean, unless the option ``noise`` asks for a
+  sensor's noise (training adds its own, see ``augment.Augmentation.sensor_noise``);
+- ``rgb.jpg``; ``segmentation.png``: 0 table, i + 1 object i;
+- ``labels.npz``: columns of :class:`graspling.simulation.labels.FrameLabels`, camera frame, metres;
+- ``json``: intrinsics, camera pose, gripper, object ids and poses, kind of scene.
+
+Objects share frames, so ``objects`` names groups, see ``grouping.tied``. Splits: ``object-wise``
+follows the pools that the objects were drawn from (train, val and test share none); data of one
+pool are dealt in groups. ``scene-wise`` keeps the views of a scene together.
+
+Terms: yours. Scenes of procedural objects are free; a folder of meshes keeps its own terms.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.camera import Intrinsics
+from graspling.datasets.grouping import tied
+from graspling.datasets.options import Option, choice, number
+from graspling.datasets.reading import shuffled
+from graspling.datasets.sample import Dataset, FileFault, Frame, Labels, Sample
+from graspling.datasets.splits import PARTS, Fold, Splits, object_wise
+from graspling.errors import InputError
+from graspling.simulation import codec
+from graspling.simulation.labels import AMBIGUOUS, NEGATIVE, POSITIVE, FrameLabels
+from graspling.simulation.manifest import FILE, Manifest
+from graspling.simulation.noise import DepthNoise
+from graspling.simulation.shards import ShardIndex, read_members
+
+_SCENES = ("all", "single", "cluttered", "stacked", "empty")
+_POOLS = ("all", *PARTS)
+
+
+class Generated(Dataset):
+    """See the module. Frames are read from the shards where they lie, nothing is unpacked.
+
+    Args:
+        noise: of the depth, as multiples of the sensor's; drawn from the id, the same every time.
+        scene: only scenes of this kind.
+        pool: only scenes whose objects belong to this pool.
+
+    Attributes:
+        manifest: what the data were asked to be.
+        contents: objects of each frame's scene.
+        kinds, pools: of each frame's scene.
+        counts: positive, ambiguous and negative labels of each frame.
+    """
+
+    kind: ClassVar[str] = "generated"
+    terms: ClassVar[str] = "yours; a folder of meshes that objects came from keeps its own terms"
+    how_to_get: ClassVar[str] = "'graspling generate --frames N --out FOLDER' makes such data"
+    options: ClassVar[Mapping[str, Option]] = {
+        "noise": number,
+        "scene": choice(*_SCENES),
+        "pool": choice(*_POOLS),
+    }
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        noise: float = 0.0,
+        scene: str = "all",
+        pool: str = "all",
+        strict: bool = False,
+        cache_mb: float = 64,
+    ) -> None:
+        super().__init__(root, strict=strict, cache_mb=cache_mb)
+        self.noise = noise
+        if not (self.root / FILE).is_file():
+            raise self.unusable(f"it has no {FILE}")
+        self.manifest = Manifest.load(self.root)
+        self._shards: list[ShardIndex] = []
+        self._place: dict[str, tuple[int, int]] = {}
+        self.contents: dict[str, tuple[str, ...]] = {}
+        self.kinds: dict[str, str] = {}
+        self.pools: dict[str, str] = {}
+        self.counts: dict[str, tuple[int, int, int]] = {}
+        for path in sorted(self.root.glob("shard-*.json")):
+            self._add(ShardIndex.load(path), scene, pool)
+        self.ids = tuple(sorted(self._place))
+        if not self.ids:
+            raise self.unusable(f"no shard is finished, or none has scene={scene}, pool={pool}")
+        self.objects = tied(self.contents, {i: f"scene-{scene_of(i)}" for i in self.ids})
+
+    def _add(self, index: ShardIndex, scene: str, pool: str) -> None:
+        shard = len(self._shards)
+        self._shards.append(index)
+        dropped = set()
+        for row, (sample_id, at) in enumerate(zip(index.ids, index.scene, strict=True)):
+            kind, drawn, objects = index.scenes[at]
+            if scene not in ("all", kind) or pool not in ("all", drawn):
+                dropped.add(sample_id)
+                continue
+            self._place[sample_id] = (shard, row)
+            self.contents[sample_id], self.kinds[sample_id] = objects, kind
+            self.pools[sample_id] = drawn
+            positive, ambiguous, negative = index.counts[row]
+            self.counts[sample_id] = (positive, ambiguous, negative)
+        self.dropped_ids |= dropped
+
+    # ---- samples ------------------------------------------------------------------------------
+
+    def files(self, sample_id: str) -> list[Path]:
+        return [self.root / self._shards[self._place[sample_id][0]].file]
+
+    def read_frame(self, sample_id: str) -> Frame:
+        members = self._members(sample_id)
+        intrinsics = Intrinsics(
+            **codec.decode_description(members[codec.DESCRIPTION])["intrinsics"]
+        )
+        depth = codec.decode_depth(members[codec.DEPTH])
+        if self.noise > 0:
+            rng = np.random.default_rng([0, zlib.crc32(sample_id.encode())])
+            depth = DepthNoise().scaled(self.noise).apply(depth, intrinsics, rng)
+        return Frame(
+            rgb=codec.decode_colour(members[codec.COLOUR]),
+            depth=depth,
+            mask=codec.decode_segmentation(members[codec.SEGMENTATION]) > 0,
+            intrinsics=intrinsics,
+        )
+
+    def labels(self, sample_id: str) -> Labels:
+        """The labels of an id. They are not kept: those of a million frames would fill a machine,
+        and reading them again takes a millisecond."""
+        if sample_id not in self._known:
+            return super().labels(sample_id)  # says that it is not there
+        return self.read_labels(sample_id)
+
+    def read_labels(self, sample_id: str) -> Labels:
+        members = self._members(sample_id)
+        table = codec.decode_labels(members[codec.LABELS])
+        document = codec.decode_description(members[codec.DESCRIPTION])
+        intrinsics = Intrinsics(**document["intrinsics"])
+        states = (POSITIVE, NEGATIVE, AMBIGUOUS)
+        grasps, negatives, ambiguous = (table.to_grasps(intrinsics, state) for state in states)
+        return Labels(grasps, negatives, ambiguous=ambiguous)
+
+    def table(self, sample_id: str) -> FrameLabels:
+        """All labels of a frame as they were stored: positions, robustness, friction, objects."""
+        return codec.decode_labels(self._members(sample_id)[codec.LABELS])
+
+    def segmentation(self, sample_id: str) -> NDArray[np.uint8]:
+        """(H, W), 0 table, i + 1 object i of ``contents``."""
+        return codec.decode_segmentation(self._members(sample_id)[codec.SEGMENTATION])
+
+    def description(self, sample_id: str) -> dict[str, Any]:
+        """The frame's JSON: poses, intrinsics, gripper, objects."""
+        return codec.decode_description(self._members(sample_id)[codec.DESCRIPTION])
+
+    def _members(self, sample_id: str) -> Mapping[str, bytes]:
+        if sample_id not in self._place:
+            raise InputError(
+                f"{self.name} has no sample {sample_id!r}; ids look like {self._examples()}"
+            )
+        shard, row = self._place[sample_id]
+        index = self._shards[shard]
+        return read_members(self.root / index.file, index.offset[row], index.size[row])
+
+    def stream(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+        buffer: int = 256,
+    ) -> Iterator[Sample]:
+        """Every sample once, reading shards from front to back: for disks that dislike jumping.
+
+        Args:
+            ids: only these; by default all.
+            shuffle: whole shards, and among ``buffer`` samples at a time; by (seed, epoch).
+            worker, workers: this one of so many readers; whole shards are dealt, so that together
+                they give each sample once. With fewer shards than workers some have nothing.
+        """
+        wanted = set(self.ids if ids is None else ids)
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(self._shards)) if shuffle else np.arange(len(self._shards))
+        mine = (self._shards[i] for i in order[worker::workers])
+        names = (name for shard in mine for name in shard.ids if name in wanted)
+        pick = np.random.default_rng([seed, epoch, worker + 1])
+        yield from map(self.__getitem__, shuffled(names, pick, buffer) if shuffle else names)
+
+    # ---- checking -----------------------------------------------------------------------------
+
+    def verify(self) -> list[FileFault]:
+        """As every data set; and whether each shard has the size that its index says."""
+        found = []
+        for index in self._shards:
+            path = self.root / index.file
+            if path.is_file() and path.stat().st_size != index.bytes:
+                text = f"is {path.stat().st_size} bytes long, expected {index.bytes}"
+                found.append(FileFault(index.file, 0, f"{text}; delete it and generate again"))
+        return found + super().verify()
+
+    # ---- splits -------------------------------------------------------------------------------
+
+    @property
+    def split_names(self) -> list[str]:
+        """Those in ``splits/*.json``, object-wise and scene-wise."""
+        files = {path.stem for path in (self.root / "splits").glob("*.json")}
+        return sorted(files | {"object-wise", "scene-wise"})
+
+    def split(self, name: str) -> Splits:
+        """See the module and :meth:`Dataset.split`."""
+        written = name.endswith(".json") or (self.root / "splits" / f"{name}.json").is_file()
+        if not written and name == "scene-wise":
+            folds = object_wise({i: scene_of(i) for i in self.ids})
+            return Splits("scene-wise", folds.seed, "scene", folds.folds)
+        if not written and name == "object-wise" and self._by_pool is not None:
+            return self._by_pool
+        return super().split(name)
+
+    @cached_property
+    def _by_pool(self) -> Splits | None:
+        """The parts as drawn, or None when the data do not have all three."""
+        parts = {part: tuple(i for i in self.ids if self.pools[i] == part) for part in PARTS}
+        if not all(parts.values()):
+            return None
+        fold = Fold(parts["train"], parts["val"], parts["test"])
+        return Splits("object-wise", self.manifest.settings.seed, "object id", (fold,))
+
+
+def scene_of(sample_id: str) -> str:
+    """The scene of a frame, which its views share."""
+    return sample_id.rpartition("-")[0]

@@ -1,0 +1,85 @@
+"""Workers on several machines, through Ray (the extra ``scale``)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from graspling.errors import GrasplingError, MissingExtraError
+from graspling.simulation.manifest import Settings
+from graspling.simulation.pool import (
+    SINGLE,
+    TRIES,
+    Factory,
+    Failure,
+    Maker,
+    error_of,
+    failure_of,
+    single_threaded,
+)
+from graspling.simulation.shards import SceneRecord
+
+_kept: tuple[Factory, Settings, Maker] | None = None  # the maker of this process, made once
+
+
+def _remote(factory: Factory, settings: Settings, scene: int) -> SceneRecord | Failure:
+    global _kept
+    try:
+        if _kept is None or _kept[:2] != (factory, settings):
+            _kept = (factory, settings, single_threaded(factory, settings))
+        return _kept[2](scene)
+    except Exception as error:
+        return failure_of(error)
+
+
+def on_ray(
+    factory: Factory,
+    settings: Settings,
+    scenes: Iterable[int],
+    workers: int,
+    address: str = "",
+) -> Generator[SceneRecord, None, None]:
+    """Scenes as they are done, made by ``workers`` tasks at a time of a Ray cluster.
+
+    Args:
+        address: of a running cluster, as ``ray.init`` takes it ("auto", "ray://HOST:10001"); ""
+            starts one on this machine.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        GrasplingError: a scene cannot be made.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("ray", "scale") from None
+    ours = not ray.is_initialized()
+    if ours:
+        place: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
+        ray.init(**place, log_to_driver=False, runtime_env={"env_vars": SINGLE})
+    # Ray makes a task again when its worker dies
+    task = ray.remote(num_cpus=1, max_retries=TRIES)(_remote)
+    running: dict[Any, int] = {}
+    try:
+        waiting = iter(scenes)
+        while True:
+            # twice as many as workers, so that none waits for us
+            while len(running) < 2 * workers and (scene := next(waiting, None)) is not None:
+                running[task.remote(factory, settings, scene)] = scene
+            if not running:
+                return
+            done, _ = ray.wait(list(running), num_returns=1)
+            scene = running.pop(done[0])
+            try:
+                answer = ray.get(done[0])
+            except ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[0]
+                raise GrasplingError(f"scene {scene}: Ray gave up: {reason}") from None
+            if isinstance(answer, Failure):
+                raise error_of(scene, answer)
+            yield answer
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=False)
+        if ours:
+            ray.shutdown()

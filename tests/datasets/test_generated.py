@@ -1,0 +1,152 @@
+"""The reader of generated data: labels on objects, splits by objects, streaming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_scenes import BAR_M, TABLE_M, Fake
+
+from graspling.datasets import Generated, open_dataset
+from graspling.datasets.check import check
+from graspling.datasets.convert import convert
+from graspling.datasets.grouping import tied
+from graspling.datasets.show import show
+from graspling.errors import InputError
+from graspling.simulation.generator import generate
+from graspling.simulation.manifest import Settings
+
+SETTINGS = Settings(60, seed=3, views=2, shard_scenes=4)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "generated"
+    generate(SETTINGS, out, workers=2, factory=Fake, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def dataset(root: Path) -> Generated:
+    found = open_dataset(f"generated:{root}")
+    assert isinstance(found, Generated)
+    return found
+
+
+def test_every_frame_is_there_with_its_labels_on_the_objects(dataset: Generated) -> None:
+    assert len(dataset) == 60 and dataset.ids == tuple(sorted(dataset.ids))
+    for sample in dataset:
+        assert sample.rgb.shape == (48, 64, 3) and sample.depth.dtype == np.float32
+        assert sample.intrinsics.fx == 60
+        segmentation = dataset.segmentation(sample.id)
+        np.testing.assert_array_equal(sample.mask, segmentation > 0)
+        np.testing.assert_allclose(sample.depth[sample.mask], BAR_M, atol=1e-4)
+        np.testing.assert_allclose(sample.depth[~sample.mask], TABLE_M, atol=1e-4)
+        bars = len(dataset.contents[sample.id])
+        assert dataset.counts[sample.id] == (bars, bars, bars)
+        found = (sample.grasps, sample.ambiguous, sample.negatives)
+        assert [len(grasps) for grasps in found] == [bars] * 3
+        for u, v in sample.grasps.centres.round().astype(int):
+            assert sample.mask[v, u]
+        # 80 mm and 20 mm at 0.65 m
+        np.testing.assert_allclose(sample.grasps.width, 0.08 * 60 / BAR_M, rtol=1e-5)
+        np.testing.assert_allclose(sample.grasps.jaw, 0.02 * 60 / BAR_M, rtol=1e-5)
+    assert dataset["0000006-0"].grasps is not None  # an empty table is labelled too
+    assert len(dataset["0000006-0"].grasps) == 0
+
+
+def test_the_opening_of_a_label_crosses_the_bar(dataset: Generated) -> None:
+    single = [i for i in dataset.ids if dataset.kinds[i] == "single"]
+    for sample_id in single[:6]:
+        sample = dataset[sample_id]
+        rows, columns = np.nonzero(sample.mask)
+        long = np.linalg.eigh(np.cov(np.stack([columns, rows])))[1][:, 1]
+        opening = np.array([np.cos(sample.grasps.angle[0]), np.sin(sample.grasps.angle[0])])
+        assert abs(long @ opening) < 0.2
+
+
+def test_object_wise_parts_share_no_object(dataset: Generated) -> None:
+    split = dataset.split("object-wise")
+    (fold,) = split.folds
+    assert [len(fold.part(p)) for p in ("train", "val", "test")] == [42, 6, 12]
+    seen = [
+        {o for i in fold.part(p) for o in dataset.contents[i]} for p in ("train", "val", "test")
+    ]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    assert split.crossing(dataset.objects) == []
+    assert dataset.splits().keys() == {"object-wise", "scene-wise"}
+
+
+def test_data_of_one_pool_are_dealt_in_groups(tmp_path: Path) -> None:
+    settings = Settings(40, views=2, part="train")
+    generate(settings, tmp_path / "a", factory=Fake, progress=False)
+    dataset = open_dataset(f"generated:{tmp_path / 'a'}")
+    for fold in dataset.split("object-wise").folds:
+        parts = [{o for i in fold.part(p) for o in dataset.contents[i]} for p in ("train", "test")]
+        assert not parts[0] & parts[1] and fold.test
+    for fold in dataset.split("scene-wise").folds:
+        assert not {i[:7] for i in fold.train} & {i[:7] for i in fold.test}
+
+
+def test_tied_samples_are_one_group() -> None:
+    contents = {"a": ["x"], "b": ["x"], "c": ["y", "z"], "d": ["z", "w"], "e": [], "f": []}
+    names = {sample: f"scene-{sample}" for sample in contents} | {"f": "scene-e"}
+    found = tied(contents, names)
+    assert found == {"a": "x", "b": "x", "c": "scene-c", "d": "scene-c"} | {
+        "e": "scene-e", "f": "scene-e"
+    }  # fmt: skip
+
+
+def test_streaming_gives_each_sample_once(dataset: Generated) -> None:
+    parts = [[s.id for s in dataset.stream(worker=w, workers=3, buffer=5)] for w in range(3)]
+    together = [name for part in parts for name in part]
+    assert sorted(together) == list(dataset.ids) and together != list(dataset.ids)
+    assert all(parts)
+    assert [s.id for s in dataset.stream(worker=1, workers=3, buffer=5)] == parts[1]
+    assert [s.id for s in dataset.stream(epoch=1, buffer=5)] != [s.id for s in dataset.stream()]
+    wanted = dataset.ids[10:14]
+    assert [s.id for s in dataset.stream(wanted, shuffle=False)] == list(wanted)
+
+
+def test_options_choose_scenes_and_pools(root: Path) -> None:
+    empty = open_dataset(f"generated:{root},scene=empty")
+    assert set(empty.kinds.values()) == {"empty"} and 0 < len(empty) < 60
+    test = open_dataset(f"generated:{root},pool=test")
+    assert len(test) == 12 and set(test.pools.values()) == {"test"}
+    with pytest.raises(InputError, match="no shard is finished, or none has scene=stacked"):
+        open_dataset(f"generated:{root},scene=stacked")
+
+
+def test_noise_is_an_option_and_the_same_every_time(root: Path, dataset: Generated) -> None:
+    noisy = open_dataset(f"generated:{root},noise=1,cache_mb=0")
+    clean, first = dataset["0000001-0"].depth, noisy["0000001-0"].depth
+    np.testing.assert_array_equal(first, noisy["0000001-0"].depth)
+    seen = first > 0
+    assert not np.array_equal(first, clean) and seen.mean() > 0.5
+    assert np.median(np.abs(first - clean)[seen]) < 0.02
+
+
+def test_it_is_a_data_set_like_the_others(dataset: Generated, root: Path, tmp_path: Path) -> None:
+    report = check(dataset, progress=False)
+    assert report.labelled == 60 and report.faults == () and report.outside == 0
+    assert report.negatives == report.grasps > 60
+    assert show(dataset, 4).shape[2] == 3
+    copy = open_dataset(f"folder:{convert(dataset, tmp_path / 'copy', 'folder', progress=False)}")
+    assert len(copy) == 60
+    with pytest.raises(InputError, match="no sample '9'; ids look like 0000000-0"):
+        dataset["9"]
+    with pytest.raises(InputError, match="graspling generate"):
+        open_dataset(f"generated:{tmp_path}")
+
+
+def test_faults_of_shards_are_found(tmp_path: Path) -> None:
+    generate(Settings(8, views=2, shard_scenes=2), tmp_path / "a", factory=Fake, progress=False)
+    dataset = open_dataset(f"generated:{tmp_path / 'a'}")
+    assert dataset.verify() == []
+    path = tmp_path / "a" / "shard-000001.tar"
+    path.write_bytes(path.read_bytes()[:1000])
+    texts = [str(fault) for fault in dataset.verify()]
+    assert "shard-000001.tar" in texts[0] and "expected" in texts[0] and len(texts) == 5
+    (tmp_path / "a" / "shard-000000.tar").unlink()
+    assert sum("is missing" in str(fault) for fault in dataset.verify()) == 4

@@ -1,0 +1,86 @@
+"""Objects from a folder of meshes."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from graspling.errors import InputError
+from graspling.simulation.meshes import MeshFolder
+
+trimesh = pytest.importorskip("trimesh", reason="meshes need trimesh (extra: sim)")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two objects as folders, one as a file; the brick has pieces and a mass."""
+    root = tmp_path / "things"
+    brick = trimesh.creation.box((0.06, 0.04, 0.02))
+    brick.apply_translation((1.0, 0, 0))  # far from its origin
+    for name in ("brick", "ball"):
+        (root / name).mkdir(parents=True)
+    brick.export(root / "brick" / "textured.obj")
+    trimesh.creation.box((9, 9, 9)).export(root / "brick" / "a_vhacd.stl")
+    trimesh.creation.icosphere(radius=0.03, subdivisions=3).export(root / "ball" / "ball.stl")
+    trimesh.creation.box((0.02, 0.02, 0.1)).export(root / "stick.stl")
+    (root / "objects.json").write_text('{"brick": {"mass_kg": 0.25}}')
+    return root
+
+
+def test_objects_of_a_folder(folder, tmp_path):
+    source = MeshFolder(folder, cache=tmp_path / "cache")
+    assert source.ids == ("ball", "brick", "stick")
+    brick = source.get("brick")
+    assert brick.mass == 0.25 and len(brick.parts) == 1
+    assert brick.parts[0].volume == pytest.approx(0.06 * 0.04 * 0.02)
+    np.testing.assert_allclose(np.ptp(brick.surface, axis=0), [0.06, 0.04, 0.02], atol=1e-9)
+    np.testing.assert_allclose(brick.visual.vertices.mean(axis=0), 0, atol=1e-6)
+    assert source.get("stick").mass == pytest.approx(400 * 0.02 * 0.02 * 0.1)
+    ball = source.get("ball")
+    assert ball.radius == pytest.approx(0.03, rel=0.03)
+    assert {source.sample(np.random.default_rng(s)).id for s in range(20)} == set(source.ids)
+
+
+def test_pieces_are_kept(folder, tmp_path, monkeypatch):
+    MeshFolder(folder, cache=tmp_path / "cache").prepare()
+    monkeypatch.setattr("graspling.simulation.meshes.decompose", None)  # would fail when called
+    again = pickle.loads(pickle.dumps(MeshFolder(folder, cache=tmp_path / "cache")))
+    assert len(again.get("brick").parts) == 1
+
+
+def test_a_dented_mesh_becomes_several_pieces(tmp_path):
+    pytest.importorskip("coacd", reason="convex decomposition needs coacd (extra: sim)")
+    root = tmp_path / "things"
+    root.mkdir()
+    parts = [(0.1, 0.02, 0.02), (0.02, 0.1, 0.02)]
+    ell = [trimesh.creation.box(size) for size in parts]
+    ell[0].apply_translation((0.04, -0.04, 0))
+    trimesh.util.concatenate(ell).export(root / "ell.obj")
+    thing = MeshFolder(root, cache=tmp_path / "cache").get("ell")
+    assert len(thing.parts) >= 2
+    assert sum(part.volume for part in thing.parts) < 1.2 * 0.18 * 0.02 * 0.02
+
+
+def test_scaled_units(tmp_path):
+    (tmp_path / "m").mkdir()
+    trimesh.creation.box((60, 40, 20)).export(tmp_path / "m" / "block.stl")
+    with pytest.raises(InputError, match="scale=0.001"):
+        MeshFolder(tmp_path / "m", cache=tmp_path / "c").get("block")
+    block = MeshFolder(tmp_path / "m", scale=0.001, cache=tmp_path / "c").get("block")
+    assert block.radius == pytest.approx(np.linalg.norm([0.03, 0.02, 0.01]), rel=0.02)
+
+
+def test_what_is_not_there_is_said(folder, tmp_path):
+    with pytest.raises(InputError, match="neither 'procedural' nor a folder"):
+        MeshFolder(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no OBJ or STL"):
+        MeshFolder(tmp_path / "empty")
+    with pytest.raises(InputError, match="ball, brick, stick"):
+        MeshFolder(folder, cache=tmp_path).get("teapot")
+    (folder / "broken.obj").write_text("v 1 2\n")
+    with pytest.raises(InputError, match="broken.obj"):
+        MeshFolder(folder, cache=tmp_path).get("broken")
+    (folder / "objects.json").write_text("[1]")
+    with pytest.raises(InputError, match="mass_kg"):
+        MeshFolder(folder, cache=tmp_path)
