@@ -172,6 +172,12 @@ def test_fine_tuning_starts_from_the_given_weights(bars: str, tmp_path: Path) ->
             torch.testing.assert_close(new[name], old[name], rtol=0, atol=1e-6)
 
 
+def test_quick_takes_a_few_images_only(bars: str, tmp_path: Path) -> None:
+    quick = dataclasses.replace(recipe(bars).quick(), limit=4)
+    _, card = load_checkpoint(loop.train(quick, tmp_path))
+    assert len(card.trained_on.ids) == 4
+
+
 def test_divergence_is_said(bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nan = torch.tensor(float("nan"), requires_grad=True)
     monkeypatch.setattr(loop.GraspLoss, "__call__", lambda *_: (nan * 1, {}))

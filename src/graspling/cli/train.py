@@ -37,7 +37,7 @@ class Train:
     seed: Integer = None
     """Of everything random."""
     quick: bool = False
-    """Two small epochs, to see that everything works."""
+    """Two epochs of a few small images, to see that everything works."""
     set: Texts = ()
     """Other settings, name=value; a dot goes deeper: lr=0.001 augmentation.rotation=90."""
 

@@ -61,7 +61,8 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
         train, val = fold.train, fold.val
     if recipe.fraction < 1:
         train = tuple(label_fraction(train, recipe.fraction, recipe.seed))
-    return Part(train, val, split)
+    most = recipe.limit or None
+    return Part(train[:most], val[:most], split)
 
 
 def train_step(
