@@ -56,3 +56,8 @@ def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
 def test_settings_that_make_no_sense_are_refused(run, setting, said):
     pytest.importorskip("torch")
     assert said in complaint(run("train", "graspling_s", "--data", "a:b", "--set", setting))
+
+
+def test_resuming_where_no_run_is(run, tmp_path):
+    pytest.importorskip("torch")
+    assert "no run in" in complaint(run("train", "--resume", "--out", tmp_path / "none"))

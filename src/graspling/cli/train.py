@@ -50,6 +50,8 @@ def train(options: Train) -> None:
     source = options.recipe
     if not source and options.resume and options.out:
         source = str(Path(options.out) / "recipe.yaml")
+        if not Path(source).exists():
+            raise InputError(f"there is no run in {options.out} to go on with")
     if not source:
         raise InputError(f"which recipe? choose one of {', '.join(recipe_names())} or a .yaml file")
     recipe = load_recipe(source, **_changes(options, load_recipe(source).to_dict()))
