@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,107 @@ def test_load(tmp_path: Path, document: dict[str, Any], suffix: str) -> None:
     assert Intrinsics.load(path) == CAMERA
 
 
-def test_distortion_is_not_passed_over_in_silence() -> None:
-    with pytest.warns(UserWarning, match="rectify"):
-        Intrinsics.from_dict(CALIBRATION | {"distortion_coefficients": {"data": [0.1, 0, 0, 0, 0]}})
+REALSENSE = {"width": 640, "height": 480, "ppx": 319.5, "ppy": 239.5, "fx": 525.0, "fy": 520.0}
+LISTING = """ Intrinsic of "Color" / 640x480 / {RGB8/BGR8}
+  Width:      \t640
+  Height:     \t480
+  PPX:        \t319.5
+  PPY:        \t239.5
+  Fx:         \t525
+  Fy:         \t520
+  Distortion: \tInverse Brown Conrady
+  Coeffs:     \t0.1  \t-0.2  \t0.001  \t0  \t5e-2
+  FOV (deg):  \t62.7 x 49.5
+"""
+
+
+def test_lenses_of_files_are_carried_along(tmp_path: Path) -> None:
+    bent = (0.1, -0.2, 0.001, 0.002, 0.05)
+    ros = CALIBRATION | {"distortion_coefficients": {"data": list(bent)}}
+    assert Intrinsics.from_dict(ros) == replace(CAMERA, distortion=bent)
+    for model in ("brown_conrady", "distortion.brown_conrady"):
+        profile = REALSENSE | {"model": model, "coeffs": list(bent)}
+        assert Intrinsics.from_dict(profile) == replace(CAMERA, distortion=bent)
+    straight = REALSENSE | {"model": "distortion.inverse_brown_conrady", "coeffs": [0.0] * 5}
+    assert Intrinsics.from_dict(straight) == CAMERA
+    path = tmp_path / "listing.txt"
+    path.write_text(LISTING)
+    listed = Intrinsics.load(path)
+    assert listed.distortion_model == "inverse_brown_conrady"
+    assert listed.rectified == CAMERA and listed.distortion == (0.1, -0.2, 0.001, 0, 0.05)
+    assert Intrinsics.from_dict(listed.to_dict()) == listed
+    path.write_text(LISTING + LISTING)
+    with pytest.raises(InputError, match="several streams"):
+        Intrinsics.load(path)
+    for words, change in (
+        ("model 'ftheta' is not known", {"model": "ftheta", "coeffs": list(bent)}),
+        ("3 coefficients", {"coeffs": [1, 2, 3]}),
+        ("expected a list of numbers", {"coeffs": ["a"]}),
+    ):
+        with pytest.raises(InputError, match=words):
+            Intrinsics.from_dict(REALSENSE | change)
+
+
+def test_region_and_binning_of_a_camera_info() -> None:
+    """The intrinsics belong to the image as it comes: the part of the sensor, then binned."""
+    document = {"width": 640, "height": 480, "K": K, "binning_x": 2, "binning_y": 2}
+    document["roi"] = {"x_offset": 100, "y_offset": 40, "width": 400, "height": 300}
+    assert Intrinsics.from_dict(document) == CAMERA.crop(100, 40, 400, 300).resize(200, 150)
+
+
+def test_unknown_keys_are_warned_of_in_one_line() -> None:
+    with pytest.warns(UserWarning, match="unknown keys exposure, focal are ignored") as caught:
+        Intrinsics.from_dict(CAMERA.to_dict() | {"focal": 3, "exposure": 4})
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="unknown keys focal are"):
+        Intrinsics.from_dict(CAMERA.to_dict() | {"focal": 3, "exposure": 4}, also=["exposure"])
+
+
+LENSES = [
+    ("plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
+    ("rational_polynomial", (0.1, -0.2, 0.001, 0.002, 0.05, 0.1, 0.02, 0.01)),
+    ("equidistant", (0.1, -0.02, 0.001, 0.002)),
+    ("inverse_brown_conrady", (0.1, -0.2, 0.001, 0.002, 0.05)),
+]
+
+
+@pytest.mark.parametrize(("model", "bent"), LENSES)
+def test_lenses_there_and_back(model: str, bent: tuple[float, ...]) -> None:
+    camera = replace(CAMERA, distortion=bent, distortion_model=model)
+    pixels = camera.project(POINTS)
+    assert np.abs(pixels - CAMERA.project(POINTS)).max() > 1
+    back = camera.deproject(pixels[:, 0], pixels[:, 1], POINTS[:, 2])
+    np.testing.assert_allclose(back, POINTS, atol=1e-8)
+    np.testing.assert_allclose(camera.rectify_pixels(pixels), CAMERA.project(POINTS), atol=1e-5)
+    # crop and resize take the lens along
+    part = camera.crop(40, 30, 500, 400).resize(250, 200)
+    np.testing.assert_allclose(part.project(POINTS), (pixels - [40, 30] + 0.5) / 2 - 0.5)
+
+
+def test_brown_conrady_by_its_formula() -> None:
+    """Brown's model as OpenCV documents it, for one point by hand."""
+    k1, k2, p1, p2, k3 = bent = (0.1, -0.2, 0.001, 0.002, 0.05)
+    x, y = 0.3, -0.2
+    r = x * x + y * y
+    radial = 1 + k1 * r + k2 * r**2 + k3 * r**3
+    u = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
+    v = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
+    camera = Intrinsics(100, 100, 0, 0, 10, 10, bent)
+    np.testing.assert_allclose(camera.project([x, y, 1]), [100 * u, 100 * v])
+    inverse = replace(camera, distortion_model="inverse_brown_conrady")
+    np.testing.assert_allclose(inverse.deproject(100 * x, 100 * y, 1), [u, v, 1])
+
+
+def test_rectified_images_show_things_where_rectified_pixels_are() -> None:
+    camera = replace(CAMERA, distortion=(0.2, -0.1, 0, 0, 0))
+    image = np.zeros((480, 640), np.float32)
+    image[50:54, 80:84] = 1
+    v, u = np.nonzero(camera.rectify(image))
+    where = camera.rectify_pixels([81.5, 51.5])
+    np.testing.assert_allclose([u.mean(), v.mean()], where, atol=0.7)
+    v, u = np.nonzero(camera.unrectify(camera.rectify(image)))
+    np.testing.assert_allclose([u.mean(), v.mean()], [81.5, 51.5], atol=0.7)
+    assert CAMERA.rectify(image) is image
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,10 @@ def test_text_that_is_no_card_is_refused() -> None:
     del lacking["preparation"]
     with pytest.raises(InputError, match="lacks 'preparation'"):
         Card.from_dict(lacking)
+
+
+def test_the_licence_says_that_it_is_not_that_of_the_data() -> None:
+    document = CARD.to_dict()
+    assert document["licence"] == "MIT" and "trained_on.terms" in document["licence_scope"]
+    del document["licence_scope"]  # cards written before
+    assert "trained_on.terms" in Card.from_dict(document).licence_scope

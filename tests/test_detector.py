@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ from tiny_model import SIDE, tiny_card, tiny_onnx
 import graspling
 from graspling import models
 from graspling.detector import load
-from graspling.errors import InputError, MissingExtraError
+from graspling.errors import InputError
 
 
 def frame(*spots: tuple[int, int], shape: tuple[int, int] = (240, 320)) -> np.ndarray:
@@ -108,6 +107,8 @@ def test_files_that_are_no_model_of_ours_are_refused(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="threads is 0"):
         load(tmp_path / "good.onnx", threads=0)
+    with pytest.raises(InputError, match="no such file"):
+        load(tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="no shipped model 'nothing'"):
         load("nothing")
 
@@ -125,16 +126,30 @@ def test_the_sidecar_tells_a_replaced_file(tmp_path: Path) -> None:
         load(path)
 
 
-def test_safetensors_without_torch_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"roi": "abcd"}, "expected four numbers"),
+        ({"roi": 7}, "expected four numbers"),
+        ({"roi": (0, 0, None, 5)}, "expected four numbers"),
+        ({"top": "a"}, "top is 'a', expected a whole number"),
+        ({"top": 2.5}, "top is 2.5, expected a whole number"),
+        ({"threshold": "high"}, "threshold is 'high', expected a number"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_told_in_one_line(
+    tmp_path: Path, how: dict, message: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "graspling.training.checkpoint", raising=False)
-    (tmp_path / "m.safetensors").touch()
-    with pytest.raises(MissingExtraError, match=r"graspling\[lab\]"):
-        load(tmp_path / "m.safetensors")
-    with pytest.raises(InputError, match="no such file"):
-        load(tmp_path / "none.safetensors")
+    detector = load(tiny_onnx(tmp_path / "m.onnx", tiny_card()))
+    with pytest.raises(InputError, match=message):
+        detector.detect(frame((100, 60)), **how)
+
+
+def test_an_image_that_is_not_looked_at_is_named(tmp_path: Path) -> None:
+    depth = np.full((240, 320), 0.7, np.float32)
+    for modality, unused in (("rgb", ("depth",)), ("depth", ("rgb",)), ("rgbd", ())):
+        detector = load(tiny_onnx(tmp_path / "m.onnx", tiny_card(modality)))
+        assert detector.run(frame((100, 60)), depth).unused == unused
 
 
 def test_without_a_name_the_images_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

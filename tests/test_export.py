@@ -16,7 +16,9 @@ def test_the_file_carries_the_card_and_named_shapes(tmp_path: Path) -> None:
     export_onnx(build("ggcnn_student_v1", "depth"), 24, '{"name": "tiny"}', tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert session.get_modelmeta().custom_metadata_map == {"graspling": '{"name": "tiny"}'}
-    (image,), (maps,) = session.get_inputs(), session.get_outputs()
+    (image,), (maps, grasps) = session.get_inputs(), session.get_outputs()
+    assert (grasps.name, grasps.shape[1:]) == ("grasps", [10, 6])
+    assert [each.name for each in session.get_overridable_initializers()] == ["decode"]
     assert (image.name, image.shape, image.type) == ("image", ["N", 1, 24, 24], "tensor(float)")
     assert (maps.name, maps.shape, maps.type) == ("maps", ["N", 4, 24, 24], "tensor(float)")
 

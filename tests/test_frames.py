@@ -111,3 +111,17 @@ def test_depth_that_cannot_be_depth_is_refused(tmp_path: Path) -> None:
 def test_mask_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 255], [1, 0]], np.uint8))
     assert read_mask(tmp_path / "m.png").tolist() == [[False, True], [True, False]]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_png_that_was_cut_off_is_refused_in_one_line(
+    share: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libpng would print a line of its own."""
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 60000, (40, 50), np.uint16))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match="a.png: is not an image .* ends too early"):
+        read_depth(path, "mm")
+    assert capfd.readouterr() == ("", "")

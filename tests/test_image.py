@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import cv2
@@ -96,6 +97,13 @@ def test_extra_is_applied_to_the_frame_first(crop: Any) -> None:
     np.testing.assert_allclose(back, corner, atol=1e-9)
 
 
+def test_a_mask_of_another_size_is_refused_with_its_shape() -> None:
+    for shape in ((1, 1), (5, 7, 1), (HEIGHT, WIDTH + 1)):
+        with pytest.raises(InputError, match=rf"mask has shape {re.escape(str(shape))}, the frame"):
+            Preparation("rgb", 60)(RGB, mask=np.ones(shape, np.uint8))
+    assert Preparation("rgb", 60)(RGB, mask=np.ones((HEIGHT, WIDTH, 1))).mask is not None
+
+
 def test_the_mask_moves_with_the_image() -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[30:50, 70:90] = 255
@@ -166,3 +174,25 @@ def test_frames_are_not_changed() -> None:
     Preparation("rgbd", 48)(rgb, depth, extra=cv2.getRotationMatrix2D((80, 60), 20, 1))
     np.testing.assert_array_equal(rgb, RGB)
     np.testing.assert_array_equal(depth, before)
+
+
+def test_the_scale_cue_raises_depth_by_how_many_pixels_a_metre_is() -> None:
+    rng = np.random.default_rng(3)
+    depth = (0.8 + 0.1 * rng.random((96, 128))).astype(np.float32)
+    depth[:, :] = np.where(rng.random(depth.shape) < 0.4, 0.8, depth)
+    plain, cued = Preparation("depth", 48), Preparation("depth", 48, scale_cue=0.5)
+    base = plain(depth=depth, focal=200.0).tensor
+    np.testing.assert_array_equal(cued(depth=depth).tensor, base)  # no focal length, no cue
+    # the crop is 96 pixels high and becomes 48: the focal length is halved
+    raised = cued(depth=depth, focal=200.0).tensor - base
+    assert raised.max() - raised.min() < 1e-5
+    middle = 0.8 + (0.05 if np.median(depth) > 0.81 else 0)
+    assert raised.mean() == pytest.approx(0.5 * np.log(100 / middle / 300), abs=0.05)
+    # twice as far with twice the focal length is as many pixels a metre
+    again = cued(depth=2 * depth, focal=400.0).tensor - plain(depth=2 * depth).tensor
+    np.testing.assert_allclose(again, raised, atol=1e-5)
+    # half a frame is a wider view of the same scene: nothing changes
+    half = cued(depth=depth[::2, ::2], focal=100.0).tensor - plain(depth=depth[::2, ::2]).tensor
+    assert half.mean() == pytest.approx(raised.mean(), abs=0.02)
+    with pytest.raises(InputError, match="focal length is -1"):
+        cued(depth=depth, focal=-1.0)

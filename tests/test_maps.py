@@ -75,6 +75,35 @@ def test_targets_do_not_depend_on_the_order_of_overlapping_labels() -> None:
         np.testing.assert_array_equal(one.inside, other.inside)
 
 
+def test_overlaps_are_decided_pixel_by_pixel() -> None:
+    """Against the definition, one pixel and one label at a time; more labels than one chunk."""
+    rng = np.random.default_rng(5)
+    count, height, width = 150, 40, 52
+    grasps = Grasps.from_arrays(
+        rng.uniform(-6, 58, count).round(),  # whole pixels: equal distances happen
+        rng.uniform(-6, 46, count).round(),
+        rng.choice([-0.7, 0.0, 0.4], count),
+        rng.uniform(1, 30, count).round(),
+        jaw=rng.uniform(1, 8, count).round(),
+        quality=rng.uniform(0, 1, count),
+    )
+    found = encode(grasps, height, width, taper=0.5)
+    ordered = grasps[np.lexsort(grasps.columns)]
+    for v in range(height):
+        for u in range(width):
+            du, dv = u - ordered.u, v - ordered.v
+            cos, sin = np.cos(ordered.angle), np.sin(ordered.angle)
+            opening = abs(du * cos + dv * sin) / np.maximum(ordered.width / 6, 0.75)
+            plate = abs(dv * cos - du * sin) / np.maximum(ordered.jaw / 2, 0.75)
+            distance = np.maximum(opening, plate).round(6).astype(np.float32)
+            best = int(distance.argmin())
+            assert found.inside[v, u] == (distance[best] <= 1)
+            if found.inside[v, u]:
+                quality = ordered.quality[best] * (1 - 0.5 * distance[best])
+                assert found.maps[0, v, u] == pytest.approx(quality, abs=1e-6)
+                assert found.maps[3, v, u] == pytest.approx(ordered.width[best] / width)
+
+
 def test_target_fills_the_middle_third_along_the_opening() -> None:
     target = encode(Grasps.from_arrays(100, 100, 0.0, 60, 40), SIDE, SIDE)
     rows, columns = np.nonzero(target.inside)

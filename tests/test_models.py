@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from graspling import models
-from graspling.card import Card
+from graspling.card import Card, TrainedOn
 from graspling.errors import InputError
 from graspling.image import Preparation
 
@@ -20,9 +20,10 @@ Ship = Callable[..., None]
 def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ship]:
     """An empty folder of weights, and how to put a model there."""
 
-    def put(name: str, modality: Any, score: float | None = None) -> None:
+    def put(name: str, modality: Any, score: float | None = None, data: str = "") -> None:
         (tmp_path / f"{name}.onnx").touch()
-        card = Card(name, "tiny", Preparation(modality, 64), score=score)
+        trained_on = TrainedOn(data=data)
+        card = Card(name, "tiny", Preparation(modality, 64), score=score, trained_on=trained_on)
         (tmp_path / f"{name}.json").write_text(card.to_json())
 
     monkeypatch.setattr(models, "WEIGHTS", tmp_path)
@@ -92,3 +93,10 @@ def test_what_is_shipped_is_whole_and_small() -> None:
         sidecar = json.loads(models.path(name).with_suffix(".json").read_text("utf-8"))
         assert sidecar["sha256"] == hashlib.sha256(models.path(name).read_bytes()).hexdigest()
     assert sum(models.path(name).stat().st_size for name in models.shipped()) <= 15e6
+
+
+def test_models_of_generated_data_come_before_others(ship: Ship) -> None:
+    """A score on one small set of images does not outrank what knows more than one set-up."""
+    ship("a", "rgb", 0.99)
+    ship("b", "rgb", 0.8, "generated")
+    assert models.best(rgb=True, depth=False) == "b"

@@ -78,13 +78,15 @@ def test_the_base_environment_runs_the_demo(base_python, tmp_path):
     ("modules", "absent"),
     [
         (
-            "grasps iou formats maps image camera gripper files errors card",
+            "grasps iou formats maps continuation image camera gripper files errors card",
             "torch onnxruntime tyro onnx",
         ),
         (
-            "detector models pictures datasets evaluation.evaluate evaluation.compare "
+            "detector tracking sources.stream sources.bag sources.realsense apps.watch "
+            "apps.ros_topics cli.watch models pictures "
+            "datasets evaluation.evaluate evaluation.compare "
             "cli.detect cli.demo cli.evaluate cli.models cli.data cli.train cli.export",
-            "torch onnx safetensors",
+            "torch onnx safetensors rosbags rerun pyrealsense2",
         ),
     ],
     ids=["core", "runtime"],

@@ -42,6 +42,18 @@ def test_plates_and_opening_are_drawn_where_they_are() -> None:
     assert opening[:, 1].max() == pytest.approx(220, abs=3)
 
 
+def test_the_part_that_was_looked_at_is_framed_where_it_ends_inside() -> None:
+    nothing = Grasps.empty()
+    picture = draw_grasps(GREY, nothing, region=(80, 0, 560, 480))
+    changed = np.argwhere((picture != GREY).any(axis=2))[:, ::-1]
+    assert changed.min(axis=0).tolist() == [80, 0] and changed.max(axis=0).tolist() == [559, 479]
+    assert (
+        not (picture[240, 82:558] != 200).any() and (picture[240, [80, 81, 558, 559]] != 200).all()
+    )
+    for whole in ((0, 0, 640, 480), (0, -80, 640, 560), None):
+        assert np.array_equal(draw_grasps(GREY, nothing, region=whole), GREY)
+
+
 def test_the_best_grasp_is_thickest() -> None:
     pair = Grasps.from_arrays([150, 450], [200, 200], 0.0, 80, 40, [0.9, 0.8])
     opening = near(draw_grasps(GREY, pair, quality=False), OPENING)

@@ -39,7 +39,7 @@ def tiny_onnx(
     stored = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")]
     node = helper.make_node("Conv", [name, "w", "b"], ["maps"])
     graph = helper.make_graph([node], "tiny", [image], [maps], stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     text = card.to_json() if card else metadata
     if text is not None:
         helper.set_model_props(model, {METADATA_KEY: text})

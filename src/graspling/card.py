@@ -32,6 +32,7 @@ class TrainedOn:
         terms: licence or terms of that data.
         split, fold, split_hash: which part; empty when all of it was used.
         ids: the training samples, so that an evaluation can tell what was seen.
+        identity: of the data, where other data have the same ids (generated ones).
     """
 
     data: str = ""
@@ -40,6 +41,7 @@ class TrainedOn:
     fold: int | None = None
     split_hash: str = ""
     ids: tuple[str, ...] = ()
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Card:
     Attributes:
         name: ``<network>-<data>-<modality>`` for shipped models.
         network: what ``graspling.networks.build`` calls it.
+        kind: what the network says: "maps" of grasps, one "grasp", or, a "critic", how robust a
+            given grasp is.
         paper: where the network was published.
         parameters: number of weights.
         macs: multiply-accumulates for one input of 224 x 224 pixels.
@@ -62,12 +66,15 @@ class Card:
         scores: every score with split, hash, interval and command.
         height_range: camera heights above the table that the data held, metres; None = unknown
             or (colour only) without meaning.
-        licence: of the weights.
+        licence: of the weights alone.
+        licence_scope: what that licence does not cover.
+        precision: what the file computes in: "fp32", "bf16" or "int8".
     """
 
     name: str
     network: str
     preparation: Preparation
+    kind: str = "maps"
     paper: str = ""
     parameters: int = 0
     macs: int = 0
@@ -80,11 +87,29 @@ class Card:
     scores: Mapping[str, Any] = field(default_factory=dict)
     height_range: tuple[float, float] | None = None
     licence: str = "MIT"
+    licence_scope: str = (
+        "the weights; the data that they learned from keep their own terms, see trained_on.terms, "
+        "which may restrict what the weights are used for"
+    )
+    precision: str = "fp32"
 
     @property
     def modality(self) -> str:
         """ "rgb", "depth" or "rgbd"."""
         return self.preparation.modality
+
+    def height_warning(self, height: float) -> str | None:
+        """One line when a camera ``height`` metres above its table is outside the heights that the
+        model learned from; None when it is not, or they are unknown."""
+        if self.height_range is None:
+            return None
+        low, high = self.height_range
+        if low <= height <= high:
+            return None
+        return (
+            f"the camera is {height:.2f} m above the table; {self.name} learned from "
+            f"{low:g} to {high:g} m: expect worse grasps"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with schema name and version first."""
@@ -107,7 +132,7 @@ class Card:
         """
         try:
             document = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{source}: the card is not JSON ({error})") from None
         return cls.from_dict(document, source)
 
@@ -130,6 +155,8 @@ class Card:
             card = _make(cls, {**document, **parts}, height_range=lambda v: v and tuple(v))
             if not isinstance(card.name, str) or not 0 <= card.threshold < 1:
                 raise InputError("expected a name and a threshold in [0, 1)")
+            if card.precision not in ("fp32", "bf16", "int8"):
+                raise InputError(f"unknown precision {card.precision!r}")
         except KeyError as error:
             raise InputError(f"{source}: the card lacks {error}") from None
         except (InputError, TypeError, ValueError, AttributeError) as error:

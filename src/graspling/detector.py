@@ -1,4 +1,4 @@
-"""The runtime: a frame in, grasps out, by ONNX Runtime.
+"""The runtime: a frame in, grasps out.
 
 >>> detector = graspling.load("ggcnn2-generated-depth")  # doctest: +SKIP
 >>> grasps = detector.detect(depth=depth, top=5)  # doctest: +SKIP
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,12 +17,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from graspling import models
-from graspling.backend import Backend, Maps, OnnxBackend, torch_backend
+from graspling.backends import BACKENDS, Backend, Maps, open_backend
 from graspling.card import Card
+from graspling.continuation import Continuation, decode_onward
 from graspling.errors import InputError
 from graspling.frames import read_depth, read_rgb
 from graspling.grasps import Grasps
 from graspling.maps import decode
+from graspling.opencv import one_thread
 from graspling.resample import Roi
 
 Image = ArrayLike
@@ -36,12 +39,16 @@ class Detection:
         maps: (4, S, S) float32: quality, cos 2a, sin 2a, width / side, in input pixels.
         milliseconds: wall time of "prepare", "network" and "decode".
         model: name of the model that answered.
+        continued: the first grasp is the continuation of the ``previous`` one that was handed in.
+        unused: "rgb" or "depth", when it was given and checked but this model does not look at it.
     """
 
     grasps: Grasps
     maps: Maps
     milliseconds: dict[str, float]
     model: str
+    continued: bool = False
+    unused: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What ``graspling detect --json`` writes for one frame."""
@@ -66,6 +73,11 @@ class Detector:
         """What is known about the model."""
         return self._backend.card
 
+    @property
+    def backend(self) -> Backend:
+        """What runs the network: its ``name``, ``precision`` and ``why`` it was chosen."""
+        return self._backend
+
     def detect(
         self,
         rgb: Image | None = None,
@@ -75,6 +87,7 @@ class Detector:
         roi: Roi | None = None,
         mask: ArrayLike | None = None,
         threshold: float | None = None,
+        focal: float | None = None,
     ) -> Grasps:
         """The best grasps in a frame, best first, in frame pixels; at most ``top``, maybe none.
 
@@ -85,12 +98,56 @@ class Detector:
             roi: (u0, v0, u1, v1): look at this part of the frame alone, at its full resolution.
             mask: (H, W), non-zero where grasp centres may lie.
             threshold: quality that a grasp must exceed; the card's by default.
+            focal: focal length of the camera, pixels of the frame. A depth model that was trained
+                with it then knows the scale, and so what is too wide for its gripper.
 
         Raises:
             InputError: an image is missing, of a wrong type or size, or without any depth.
         """
-        detection = self.run(rgb, depth, top=top, roi=roi, mask=mask, threshold=threshold)
+        detection = self.run(
+            rgb, depth, top=top, roi=roi, mask=mask, threshold=threshold, focal=focal
+        )
         return detection.grasps
+
+    def track(
+        self,
+        rgb: Image | None = None,
+        depth: Image | None = None,
+        *,
+        previous: Grasps | None,
+        top: int = 1,
+        roi: Roi | None = None,
+        mask: ArrayLike | None = None,
+        threshold: float | None = None,
+        focal: float | None = None,
+        continuation: Continuation | None = None,
+    ) -> Grasps:
+        """Like :meth:`detect`, preferring the continuation of a grasp under way.
+
+        The maps are the same; a candidate counts more the closer it is to the grasp under way, in
+        place and in angle, so another one takes over only when it is clearly better. With no
+        grasp left there, the best of the others comes back, or none.
+
+        Args:
+            previous: its first row is the grasp under way, in pixels of this frame (where the
+                camera moved in between, move it along first); None or empty: like :meth:`detect`.
+            continuation: how strongly it is preferred.
+
+        Returns:
+            Grasps by quality weighted with closeness, each with its own quality. Handed in again
+            with the next frame, the first of them stays the same grasp.
+        """
+        return self.run(
+            rgb,
+            depth,
+            top=top,
+            roi=roi,
+            mask=mask,
+            threshold=threshold,
+            focal=focal,
+            previous=previous,
+            continuation=continuation,
+        ).grasps
 
     def run(
         self,
@@ -101,40 +158,55 @@ class Detector:
         roi: Roi | None = None,
         mask: ArrayLike | None = None,
         threshold: float | None = None,
+        focal: float | None = None,
+        previous: Grasps | None = None,
+        continuation: Continuation | None = None,
     ) -> Detection:
-        """Like :meth:`detect`, with the maps and the time that each stage took."""
-        if top < 1:
+        """Like :meth:`detect` and :meth:`track`, with the maps and the time of each stage."""
+        if (top := _whole("top", top)) < 1:
             raise InputError(f"top is {top}, expected how many grasps at most: 1 or more")
         card = self.card
-        limit = card.threshold if threshold is None else threshold
+        limit = card.threshold if threshold is None else _number("threshold", threshold)
         if not 0 <= limit < 1:  # also when it is NaN
             raise InputError(f"threshold is {limit}, expected a quality from 0 to below 1")
-        start = perf_counter()
-        prepared = card.preparation(rgb, depth, roi=roi, mask=mask)
-        ready = perf_counter()
-        maps = self._backend.run(prepared.tensor[None])
-        answered = perf_counter()
-        grasps = decode(
-            maps,
-            top=top,
-            threshold=limit,
-            mask=prepared.mask,
-            decoding=card.decoding,
-        ).transform(prepared.inverse)
+        with one_thread():
+            start = perf_counter()
+            prepared = card.preparation(rgb, depth, roi=roi, mask=mask, focal=focal)
+            ready = perf_counter()
+            maps = self._backend.run(prepared.tensor[None])
+            answered = perf_counter()
+            common: dict[str, Any] = {
+                "top": top,
+                "threshold": limit,
+                "mask": prepared.mask,
+                "decoding": card.decoding,
+            }
+            if previous is not None and len(previous):
+                under_way = previous[0].transform(prepared.affine)
+                grasps, continued = decode_onward(maps, under_way, how=continuation, **common)
+            else:
+                grasps, continued = decode(maps, **common), False
+            grasps = grasps.transform(prepared.inverse)
         done = perf_counter()
         milliseconds = {
             "prepare": (ready - start) * 1e3,
             "network": (answered - ready) * 1e3,
             "decode": (done - answered) * 1e3,
         }
-        return Detection(grasps, maps, milliseconds, card.name)
+        given = {"rgb": rgb, "depth": depth}
+        unused = tuple(
+            kind
+            for kind, image in given.items()
+            if image is not None and card.modality not in (kind, "rgbd")
+        )
+        return Detection(grasps, maps, milliseconds, card.name, continued, unused)
 
 
 class BestDetector(Detector):
     """Uses the best shipped model for the images given, see :func:`graspling.models.best`."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, threads: int = 1, backend: str = "auto") -> None:
+        self._threads, self._name = threads, backend
         self._loaded: dict[str, Detector] = {}
         self._last: Detector | None = None
 
@@ -145,37 +217,72 @@ class BestDetector(Detector):
             raise InputError("no model is chosen before the first frame; load one by its name")
         return self._last.card
 
+    @property
+    def backend(self) -> Backend:
+        """What ran the network last; InputError before the first frame."""
+        if self._last is None:
+            raise InputError("no model is chosen before the first frame; load one by its name")
+        return self._last.backend
+
     def run(self, rgb: Image | None = None, depth: Image | None = None, **how: Any) -> Detection:
         """See :meth:`Detector.run`."""
         name = models.best(rgb=rgb is not None, depth=depth is not None)
         if name not in self._loaded:
-            self._loaded[name] = load(name, threads=self._threads)
+            self._loaded[name] = load(name, threads=self._threads, backend=self._name)
         self._last = self._loaded[name]
         return self._last.run(rgb, depth, **how)
 
 
-def load(name_or_path: str | Path | None = None, *, threads: int = 1) -> Detector:
-    """A detector from a shipped name, an ``.onnx`` or ``.safetensors`` file, or, without either,
-    one that uses the best shipped model for the images it is given.
+def load(
+    name_or_path: str | Path | None = None,
+    *,
+    threads: int = 1,
+    backend: str = "auto",
+    precision: str | None = None,
+) -> Detector:
+    """A detector from a shipped name or a model file, or, without either, one that uses the best
+    shipped model for the images it is given.
 
     Args:
-        threads: CPU threads for the network.
+        name_or_path: a shipped name, an ``.onnx``, ``.xml`` (OpenVINO) or ``.safetensors`` file.
+        threads: CPU threads for the network; everything else runs in the caller's thread.
+        backend: "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "openvino", "pytorch",
+            or "auto": the fastest one installed whose maps agree with ONNX Runtime's.
+        precision: "bf16" lets OpenVINO compute in bf16; by default as the model's card says.
 
     Raises:
-        InputError: no such model or file, or the file is damaged or not a graspling model.
-        MissingExtraError: a ``.safetensors`` file needs PyTorch, which is not installed.
+        InputError: no such model or file, the file is damaged or not a graspling model, or the
+            backend cannot run it.
+        MissingExtraError: what it needs (PyTorch, OpenVINO) is not installed.
     """
     most = os.cpu_count() or 1
-    if not 1 <= threads <= most:
+    if not 1 <= (threads := _whole("threads", threads)) <= most:
         raise InputError(f"threads is {threads}, expected 1 to {most}, the processors here")
+    if backend not in BACKENDS:
+        raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     if name_or_path is None:
-        return BestDetector(threads)
+        return BestDetector(threads, backend)
     file = Path(name_or_path)
-    if file.suffix == ".safetensors":
-        return Detector(torch_backend(file, threads))
-    if file.suffix == ".onnx":
-        return Detector(OnnxBackend(file, threads=threads))
-    return Detector(OnnxBackend(models.path(str(name_or_path)), threads=threads))
+    if file.suffix not in (".safetensors", ".onnx", ".xml"):
+        name = str(name_or_path)
+        file = models.safetensors(name) if backend == "pytorch" else models.path(name)
+    return Detector(open_backend(file, backend=backend, threads=threads, precision=precision))
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number, or InputError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} is {value!r}, expected a whole number") from None
+
+
+def _number(name: str, value: Any) -> float:
+    """A number, or InputError."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {value!r}, expected a number") from None
 
 
 def detect(

@@ -11,15 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from graspling.card import METADATA_KEY
+from graspling.backends.onnx_runtime import import_onnxruntime
+from graspling.card import METADATA_KEY, Card
 from graspling.errors import GrasplingError
 from graspling.files import write_bytes
-from graspling.networks import GraspNetwork
+from graspling.image import Modality, Preparation
+from graspling.maps import Decoding
+from graspling.networks import GraspNetwork, build
+from graspling.networks.counts import macs, parameters
+from graspling.onnx_decode import add_decoding
 from graspling.onnx_graph import simplify
+from graspling.training.checkpoint import save_checkpoint
 
 OPSET = 18
 # Largest difference between a map of the file and the same map of the network, any pixel.
@@ -37,17 +42,26 @@ class _Maps(nn.Module):
         return self.network.ranges(self.network(image))
 
 
-def export_onnx(network: GraspNetwork, size: int, card: str, path: str | Path) -> float:
+def export_onnx(
+    network: GraspNetwork,
+    size: int,
+    card: str,
+    path: str | Path,
+    *,
+    decoding: Decoding | None = None,
+) -> float:
     """Write a network as an ONNX file for inputs of one size and any number of images.
 
     Input "image" (N, C, size, size) float32 as graspling.image prepares it, output "maps"
-    (N, 4, size, size) float32 in their ranges. Batch norm is folded into the convolutions before
+    (N, 4, size, size) float32 in their ranges and "grasps" (N, 10, 6), see graspling.onnx_decode.
+    Batch norm is folded into the convolutions before
     it, plain or transposed; see graspling.onnx_graph for what else is made faster.
 
     Args:
         network: in any mode, on any device; it is left as it is.
         size: of the input, pixels.
         card: JSON that the file carries in its metadata.
+        decoding: how its maps become grasps.
         path: the file, written whole or not at all.
 
     Returns:
@@ -78,6 +92,7 @@ def export_onnx(network: GraspNetwork, size: int, card: str, path: str | Path) -
     simplify(model)
     model.producer_name, model.producer_version = "graspling", ""
     model.graph.name = "graspling"
+    add_decoding(model, size, decoding)
     onnx.helper.set_model_props(model, {METADATA_KEY: card})
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
@@ -92,7 +107,33 @@ def export_onnx(network: GraspNetwork, size: int, card: str, path: str | Path) -
     return difference
 
 
+def random_model(
+    name: str, modality: Modality, size: int, path: str | Path, *, seed: int = 0
+) -> Path:
+    """A network with fresh weights as ONNX, and as a checkpoint beside it: right for measuring
+    how long it takes, before anything is trained.
+
+    Raises:
+        InputError: an unknown name, or the network cannot take this modality or size.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build(name, modality).eval()
+    card = Card(
+        f"{name}-random-{modality}",
+        name,
+        Preparation(modality, size),
+        paper=network.sources,
+        parameters=parameters(network),
+        macs=macs(network),
+    )
+    export_onnx(network, size, card.to_json(), path)
+    save_checkpoint(Path(path).with_suffix(".safetensors"), network, card)
+    return Path(path)
+
+
 def _run(model: bytes, image: np.ndarray) -> np.ndarray:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -16,6 +16,7 @@ from graspling.errors import InputError
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "": 1.0}
 _FARTHEST = 100.0  # metres; no tabletop camera looks that far
 _SMALLEST, _LARGEST = 1e-6, 3e38
+_PNG, _PNG_END = b"\x89PNG\r\n", b"IEND"  # first and last words of every PNG
 ALL_MISSING = (
     "every pixel of the depth in view is missing (0, negative, NaN or infinite); "
     "check the sensor, the file and its unit"
@@ -98,9 +99,17 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
     return np.asarray(image.any(axis=2) if image.ndim == 3 else image > 0, dtype=np.bool_)
 
 
+def as_array(image: ArrayLike, source: str) -> NDArray[Any]:
+    """An array of whatever was handed in, or InputError."""
+    try:
+        return np.asarray(image)
+    except (ValueError, TypeError):  # rows of different lengths, for example
+        raise InputError(f"{source}: is no array of pixels") from None
+
+
 def check_rgb(image: ArrayLike, source: str = "colour") -> NDArray[np.uint8]:
     """An 8-bit, three-channel colour image (H, W, 3), or InputError; alpha is dropped."""
-    array = np.asarray(image)
+    array = as_array(image, source)
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
         raise InputError(
             f"{source}: has one channel; expected colour with three (red, green, blue): "
@@ -118,7 +127,7 @@ def check_rgb(image: ArrayLike, source: str = "colour") -> NDArray[np.uint8]:
 
 def check_depth(depth: ArrayLike, source: str = "depth") -> NDArray[np.float32]:
     """A depth image (H, W) float32 in metres, or InputError; (H, W, 1) is squeezed."""
-    array = np.asarray(depth)
+    array = as_array(depth, source)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim != 2 or 0 in array.shape:
@@ -138,6 +147,11 @@ def valid_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _decode(path: str | Path, flags: int) -> NDArray[Any]:
     data = read_bytes(path)
+    if data.startswith(_PNG) and _PNG_END not in data[-1024:] and _PNG_END not in data:
+        # libpng would complain on its own, in a line beside ours
+        raise InputError(
+            f"{path}: is not an image that can be read: it ends too early; is it whole?"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     except cv2.error:

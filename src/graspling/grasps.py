@@ -10,12 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
+
+if TYPE_CHECKING:
+    from graspling.gripper import Gripper
+    from graspling.intrinsics import Intrinsics
+    from graspling.plane import Plane
+    from graspling.poses import GraspPoses
 
 Floats = NDArray[np.float64]
 
@@ -315,6 +321,31 @@ class Grasps:
             self.width * stretch,
             self.jaw * area / stretch,
             self.quality,
+        )
+
+    def to_poses(
+        self,
+        depth: ArrayLike,
+        intrinsics: Intrinsics,
+        gripper: Gripper,
+        *,
+        approach: Literal["camera", "gravity"] = "camera",
+        gravity: ArrayLike | None = None,
+        clamp: bool = False,
+        table: ArrayLike | Plane | None = None,
+    ) -> GraspPoses:
+        """Poses of a gripper in the camera frame, metres; see :func:`graspling.poses.to_poses`."""
+        from graspling.poses import to_poses
+
+        return to_poses(
+            self,
+            depth,
+            intrinsics,
+            gripper,
+            approach=approach,
+            gravity=gravity,
+            clamp=clamp,
+            table=table,
         )
 
     def __repr__(self) -> str:

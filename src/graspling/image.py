@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
 from graspling.frames import (
+    as_array,
     check_depth,
     check_rgb,
     parse_depth_unit,
@@ -52,6 +53,9 @@ __all__ = [
 
 Modality = Literal["rgb", "depth", "rgbd"]
 
+# Input pixels a metre for which the scale cue is 0: a usual camera, 0.9 m above the table.
+_USUAL_SCALE = 300.0
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -84,10 +88,16 @@ class Preparation:
     Only the near side counts, so a floor seen beyond the table does not flatten the objects.
     Neither looks at labels.
 
+    So normalised, depth does not tell how large anything is, and a network cannot know what is too
+    wide for the gripper. With ``scale_cue`` and a known focal length, the whole depth channel is
+    raised by scale_cue x log(k / 300), where k is how many input pixels a metre is at the median
+    depth; without a focal length it stays where it is.
+
     Attributes:
         modality: "rgb", "depth" or "rgbd" (channels red, green, blue, depth).
         size: side S of the input, pixels.
         crop: see :func:`crop_affine`.
+        scale_cue: 0: none.
     """
 
     modality: Modality
@@ -96,6 +106,7 @@ class Preparation:
     depth_quantile: float = 0.98
     depth_floor: float = 0.05
     depth_clip: float = 2.0
+    scale_cue: float = 0.0
 
     def __post_init__(self) -> None:
         if self.modality not in get_args(Modality):
@@ -103,7 +114,7 @@ class Preparation:
                 f"modality {self.modality!r} is unknown; "
                 f"choose one of {', '.join(get_args(Modality))}"
             )
-        if not 1 <= self.size <= 8192:
+        if not isinstance(self.size, int) or not 1 <= self.size <= 8192:
             raise InputError(f"input size is {self.size} px, expected 1 to 8192")
         if self.crop not in get_args(Crop):
             raise InputError(
@@ -113,6 +124,8 @@ class Preparation:
             raise InputError(
                 "preparation: expected depth_quantile in [0.5, 1], depth_floor > 0, depth_clip > 0"
             )
+        if not 0 <= self.scale_cue <= 10:
+            raise InputError(f"preparation: scale_cue is {self.scale_cue}, expected 0 to 10")
 
     @property
     def channels(self) -> int:
@@ -146,6 +159,7 @@ class Preparation:
         roi: Roi | None = None,
         mask: ArrayLike | None = None,
         extra: ArrayLike | None = None,
+        focal: float | None = None,
     ) -> Prepared:
         """Prepare one frame.
 
@@ -155,6 +169,7 @@ class Preparation:
             roi: (u0, v0, u1, v1), frame pixels; crops there, and grasps stay inside.
             mask: (H, W), non-zero where grasp centres may lie.
             extra: (2, 3) frame -> frame, applied before the crop: the hook for augmentation.
+            focal: focal length, pixels of the frame, where it is known; see ``scale_cue``.
 
         Raises:
             InputError: what the modality needs is missing, or an array is not as stated above.
@@ -183,7 +198,11 @@ class Preparation:
         if colour is not None:
             self._colour(warp_padded(colour, affine, self.size), tensor[:3])
         if metres is not None:
-            self._depth(warp_depth(metres, affine, self.size), tensor[-1])
+            if focal is not None and not 0 < focal < float("inf"):
+                raise InputError(f"focal length is {focal}, expected pixels above 0")
+            magnified = np.sqrt(abs(np.linalg.det(affine[:, :2])))
+            grown = None if focal is None or not self.scale_cue else focal * magnified
+            self._depth(warp_depth(metres, affine, self.size), tensor[-1], grown)
         return Prepared(tensor, affine, self._mask(mask, roi, affine, height, width))
 
     def _colour(self, image: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
@@ -192,7 +211,7 @@ class Preparation:
             np.subtract(channel, mean, out=plane)
         out *= np.float32(1 / 255)
 
-    def _depth(self, depth: Depth, out: NDArray[np.float32]) -> None:
+    def _depth(self, depth: Depth, out: NDArray[np.float32], focal: float | None) -> None:
         step = max(1, self.size // 64)  # a few thousand pixels tell the median well enough
         sample = np.sort(depth[::step, ::step], axis=None)
         middle = sample[len(sample) // 2]
@@ -201,6 +220,9 @@ class Preparation:
         np.subtract(middle, depth, out=out)
         out *= np.float32(1 / scale)
         np.clip(out, -self.depth_clip, self.depth_clip, out=out)
+        if focal is not None:
+            scale = np.log(focal / float(middle) / _USUAL_SCALE)
+            out += np.float32(self.scale_cue * np.clip(scale, -1.5, 1.5))
 
     def _mask(
         self,
@@ -215,10 +237,13 @@ class Preparation:
             return None
         allowed = np.ones((height, width), dtype=np.uint8)
         if mask is not None:
-            given = np.squeeze(np.asarray(mask))
+            given = as_array(mask, "mask")
+            shape = given.shape
+            if given.ndim > 2:
+                given = given.reshape([side for side in shape if side != 1])
             if given.shape != (height, width):
                 raise InputError(
-                    f"mask has shape {given.shape}, the frame is {height} x {width} pixels: "
+                    f"mask has shape {shape}, the frame is {height} x {width} pixels: "
                     "expected one value for each pixel of the frame"
                 )
             allowed = (given != 0).astype(np.uint8)

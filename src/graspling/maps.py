@@ -8,7 +8,7 @@ side (GG-CNN, section IV). This module owns that encoding and its scale; nothing
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 _LEAST_HALF_EXTENT = 0.75
 # Pixels this close to the peak (relative) count as the peak when its centre is taken.
 _PEAK_TOLERANCE = 0.1
+# What a flood fill leaves behind until it is told apart from those before.
+_FRESH = 2
 # More candidates than this are never needed to fill a list of distinct grasps.
 _MOST_CANDIDATES = 256
 
@@ -58,32 +60,50 @@ class Decoding:
     distance: float = 0.05
     angle_deg: float = 30.0
 
+    def __post_init__(self) -> None:
+        if not (0 < self.sigma <= 100 and 0 <= self.distance <= 1 and 0 <= self.angle_deg <= 90):
+            raise InputError(
+                "decoding: expected sigma above 0 up to 100 pixels, distance in [0, 1], "
+                "angle_deg in [0, 90]"
+            )
 
-def _rectangle_distance(
-    grasps: Grasps, row: int, height: int, width: int
-) -> tuple[tuple[slice, slice], NDArray[np.float32]] | None:
-    """Box distance of pixels to one grasp: 0 at its centre, 1 on the edge of the target region.
 
-    The region is the middle third along the opening and the whole jaw. Returns the window of the
-    image that can hold it and the distances there, or None when it lies outside the image.
+# Labels whose regions are looked at together: bounds the memory of thousands of labels.
+_TOGETHER = 64
+
+
+def _regions(
+    grasps: Grasps, height: int, width: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]]:
+    """The pixels that grasps fill: the middle third along the opening and the whole jaw.
+
+    Yields, for some grasps at a time, (row of the grasp, index of the pixel, distance), each (M,),
+    in the order of the rows. The distance is that of a box: 0 at the centre, 1 on its edge.
     """
-    u, v, angle = grasps.u[row], grasps.v[row], grasps.angle[row]
-    along = max(grasps.width[row] / 6, _LEAST_HALF_EXTENT)
-    across = max(grasps.jaw[row] / 2, _LEAST_HALF_EXTENT)
-    cos, sin = np.cos(angle), np.sin(angle)
+    along = np.maximum(grasps.width / 6, _LEAST_HALF_EXTENT)
+    across = np.maximum(grasps.jaw / 2, _LEAST_HALF_EXTENT)
+    cos, sin = np.cos(grasps.angle), np.sin(grasps.angle)
     reach_u = abs(along * cos) + abs(across * sin)
     reach_v = abs(along * sin) + abs(across * cos)
-    left, right = max(int(np.ceil(u - reach_u)), 0), min(int(np.floor(u + reach_u)), width - 1)
-    top, bottom = max(int(np.ceil(v - reach_v)), 0), min(int(np.floor(v + reach_v)), height - 1)
-    if left > right or top > bottom:
-        return None
-    du = np.arange(left, right + 1) - u
-    dv = np.arange(top, bottom + 1)[:, None] - v
-    # Rounded, so that a pixel exactly on an edge falls on the same side whatever the platform.
-    opening = np.abs(du * cos + dv * sin) / along
-    plate = np.abs(dv * cos - du * sin) / across
-    distance = np.maximum(opening, plate).round(6).astype(np.float32)
-    return (slice(top, bottom + 1), slice(left, right + 1)), distance
+    left, upper = np.ceil(grasps.u - reach_u), np.ceil(grasps.v - reach_v)
+    wide = np.minimum(np.floor(grasps.u + reach_u), width - 1) - np.maximum(left, 0) + 1
+    high = np.minimum(np.floor(grasps.v + reach_v), height - 1) - np.maximum(upper, 0) + 1
+    left, upper = np.maximum(left, 0), np.maximum(upper, 0)
+    seen = np.flatnonzero((wide > 0) & (high > 0))
+    for first in range(0, len(seen), _TOGETHER):
+        rows = seen[first : first + _TOGETHER, None, None]
+        across_u, down_v = (int(side[rows].max()) for side in (wide, high))
+        column = left[rows] + np.arange(across_u)
+        line = upper[rows] + np.arange(down_v)[:, None]
+        du, dv = column - grasps.u[rows], line - grasps.v[rows]
+        # Rounded, so that a pixel exactly on an edge falls on the same side whatever the platform.
+        opening = np.abs(du * cos[rows] + dv * sin[rows]) / along[rows]
+        plate = np.abs(dv * cos[rows] - du * sin[rows]) / across[rows]
+        distance = np.maximum(opening, plate).round(6).astype(np.float32)
+        filled = (distance <= 1.0) & (column < width) & (line < height)
+        which, v, u = np.nonzero(filled)
+        pixel = line[which, v, 0].astype(np.intp) * width + column[which, 0, u].astype(np.intp)
+        yield rows[which, 0, 0], pixel, distance[filled]
 
 
 def encode(
@@ -113,17 +133,16 @@ def encode(
     if not 0.0 <= taper <= 1.0:
         raise InputError(f"taper is {taper}, expected 0 (flat target) to 1")
     length = float(max(height, width) if side is None else side)
-    nearest = np.full((height, width), np.inf, dtype=np.float32)
-    owner = np.full((height, width), -1, dtype=np.int32)
     ordered = grasps[np.lexsort(grasps.columns)]
-    for row in range(len(ordered)):
-        found = _rectangle_distance(ordered, row, height, width)
-        if found is None:
-            continue
-        window, distance = found
-        wins = (distance <= 1.0) & (distance < nearest[window])
-        nearest[window][wins] = distance[wins]
-        owner[window][wins] = row
+    nearest = np.full((height, width), np.inf, dtype=np.float32)
+    owner = np.full((height, width), -1, dtype=np.intp)
+    nearest_flat, owner_flat = nearest.reshape(-1), owner.reshape(-1)  # the same memory
+    for rows, pixel, distance in _regions(ordered, height, width):
+        before = nearest_flat[pixel]
+        np.minimum.at(nearest_flat, pixel, distance)
+        wins = (distance == nearest_flat[pixel]) & (distance < before)
+        # of equal distances the first row wins: it is written last
+        owner_flat[pixel[wins][::-1]] = rows[wins][::-1]
 
     inside = owner >= 0
     maps = np.zeros((4, height, width), dtype=np.float32)
@@ -140,11 +159,8 @@ def encode(
     maps[0, inside] *= 1.0 - taper * nearest[inside]
 
     ignored = np.zeros((height, width), dtype=bool)
-    for row in range(0 if ambiguous is None else len(ambiguous)):
-        assert ambiguous is not None
-        found = _rectangle_distance(ambiguous, row, height, width)
-        if found is not None:
-            ignored[found[0]] |= found[1] <= 1.0
+    for _, pixel, _ in _regions(ambiguous or Grasps.empty(), height, width):
+        ignored.reshape(-1)[pixel] = True
     return Targets(maps, inside, ignored & ~inside)
 
 
@@ -177,16 +193,18 @@ def decode(
     if maps.ndim != 3 or maps.shape[0] != 4:
         raise InputError(f"maps: got shape {maps.shape}, expected (4, H, W)")
     how = decoding or Decoding()
-    maps = np.ascontiguousarray(maps, dtype=np.float32)
-    if not np.isfinite(maps).all():
-        maps = np.where(np.isfinite(maps).all(axis=0), maps, np.float32(0))
+    maps = finite_maps(np.ascontiguousarray(maps, dtype=np.float32))
     length = float(max(maps.shape[1:]) if side is None else side)
 
     smooth = cv2.GaussianBlur(maps[0], (0, 0), how.sigma, borderType=cv2.BORDER_REFLECT)
     if mask is not None:
         smooth = np.where(mask, smooth, np.float32(0))
     highest = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
-    peak_v, peak_u = np.nonzero((smooth >= highest) & (smooth > max(threshold, 0.0)))
+    peak = (smooth >= highest) & (smooth > max(threshold, 0.0))
+    found = cv2.findNonZero(peak.view(np.uint8))
+    if found is None:
+        return Grasps.empty()
+    peak_u, peak_v = found.reshape(-1, 2).T  # row by row
     order = np.argsort(-smooth[peak_v, peak_u], kind="stable")[:_MOST_CANDIDATES]
     peaks = [(int(u), int(v)) for u, v in zip(peak_u[order], peak_v[order], strict=True)]
 
@@ -212,6 +230,13 @@ def decode(
         return Grasps.empty()
     found_u, found_v, found_angle, found_width, quality = np.array(kept).T
     return Grasps.from_arrays(found_u, found_v, found_angle, found_width, quality=quality)
+
+
+def finite_maps(maps: Maps) -> Maps:
+    """The maps (4, H, W) with pixels that are not finite in all of them emptied."""
+    if np.isfinite(maps).all():
+        return maps
+    return np.where(np.isfinite(maps).all(axis=0), maps, np.float32(0))
 
 
 def _same(one: Sequence[float], other: Sequence[float], limit: float, turn: float) -> bool:
@@ -244,7 +269,7 @@ def _local_means(
     # A little weight everywhere keeps an all-zero neighbourhood defined.
     weight = np.maximum(maps[0][at], 1e-6) * weight_v[:, :, None] * weight_u[:, None, :]
     total = weight.sum(axis=(1, 2))
-    cos, sin, size = ((maps[channel][at] * weight).sum(axis=(1, 2)) for channel in (1, 2, 3))
+    cos, sin, size = (maps[1:, *at] * weight).sum(axis=(2, 3))
     return np.arctan2(sin, cos) / 2, size / total
 
 
@@ -256,15 +281,16 @@ def _peak_centre(
     Marks them in ``covered`` (one pixel larger on each side, as OpenCV's flood fill wants it), so
     that a plateau is one peak. A crescent whose centroid falls outside itself keeps its peak.
     """
-    before = covered.copy()
-    flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
+    flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (_FRESH << 8)
     drop = float(smooth[v, u]) * _PEAK_TOLERANCE
     *_, (left, upper, wide, high) = cv2.floodFill(
         smooth, covered, (u, v), 0.0, loDiff=drop, upDiff=drop, flags=flags
     )
     window = (slice(upper + 1, upper + high + 1), slice(left + 1, left + wide + 1))
-    rows, columns = np.nonzero(covered[window] > before[window])
-    centre_u, centre_v = left + columns.mean(), upper + rows.mean()
+    part = covered[window] == _FRESH
+    covered[window][part] = 1
+    sums = cv2.moments(part.view(np.uint8), binaryImage=True)
+    centre_u, centre_v = left + sums["m10"] / sums["m00"], upper + sums["m01"] / sums["m00"]
     if not covered[round(centre_v) + 1, round(centre_u) + 1]:
         return float(u), float(v)
     return float(centre_u), float(centre_v)

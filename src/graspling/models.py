@@ -64,7 +64,8 @@ def card(name: str) -> Card:
 def best(*, rgb: bool, depth: bool) -> str:
     """Name of the shipped model to use for these images.
 
-    With colour and depth, models that take both come first; among equals the best score decides.
+    With colour and depth, models that take both come first; then those trained on generated data,
+    which know more than one set-up; among equals the best score decides.
 
     Raises:
         InputError: neither image, or no shipped model takes what is there.
@@ -73,12 +74,17 @@ def best(*, rgb: bool, depth: bool) -> str:
     if not given:
         raise InputError("nothing to look at: give a colour image, a depth image or both")
     takes = {"rgb": rgb, "depth": depth, "rgbd": rgb and depth}
-    fitting = [name for name in shipped() if takes[card(name).modality]]
+    fitting = [n for n in shipped() if takes[card(n).modality] and card(n).kind == "maps"]
     if not fitting:
         raise InputError(
             f"no shipped model takes {' and '.join(given)} alone; shipped: {_listed()}"
         )
-    return max(fitting, key=lambda name: (card(name).modality == "rgbd", card(name).score or 0.0))
+
+    def rank(name: str) -> tuple[bool, bool, float]:
+        one = card(name)
+        return one.modality == "rgbd", one.trained_on.data == "generated", one.score or 0.0
+
+    return max(fitting, key=rank)
 
 
 def _listed() -> str:

@@ -38,6 +38,7 @@ def draw_grasps(
     labels: Grasps | None = None,
     quality: bool = True,
     scale: int | None = None,
+    region: tuple[float, float, float, float] | None = None,
 ) -> Picture:
     """Draw grasps on a picture: plates in blue, the opening between them in orange.
 
@@ -49,6 +50,8 @@ def draw_grasps(
         grasps: in pixels of ``image``, best first.
         labels: what was expected, drawn thin and in green underneath.
         quality: print it beside each grasp.
+        region: (u0, v0, u1, v1), u1 and v1 excluded: the part that was looked at, framed by a thin
+            line where it ends inside the picture.
         scale: enlarge by this whole number; by default until the shorter side is 480 px or more.
 
     Returns:
@@ -63,6 +66,8 @@ def draw_grasps(
     middle = (factor - 1) / 2  # where the centre of pixel 0 is now
     to_picture = np.array([[factor, 0.0, middle], [0.0, factor, middle]])
     unit = max(1.0, min(picture.shape[:2]) / 480)
+    if region is not None:
+        _region(picture, np.array(region) * factor, (height * factor, width * factor))
     if labels is not None:
         for corners in labels.transform(to_picture).to_rectangles():
             _rectangle(picture, corners, unit, _LABEL_PLATE, _LABEL_PLATE)
@@ -74,6 +79,16 @@ def draw_grasps(
         for row in range(len(moved)):
             _quality(picture, rectangles[row], float(moved.quality[row]), unit)
     return picture
+
+
+def _region(picture: Picture, box: NDArray[np.float64], size: tuple[int, int]) -> None:
+    """One pixel wide, light on dark, on the outermost pixels of the box (u0, v0, u1, v1)."""
+    height, width = size
+    u0, v0, u1, v1 = np.rint(np.clip(box, 0, (width, height, width, height))).astype(int)
+    if (u0, v0, u1, v1) == (0, 0, width, height):
+        return
+    cv2.rectangle(picture, (u0, v0), (u1 - 1, v1 - 1), _INK, 1)
+    cv2.rectangle(picture, (u0 + 1, v0 + 1), (u1 - 2, v1 - 2), _HALO, 1)
 
 
 def _rectangle(

@@ -29,6 +29,24 @@ def crop_affine(
 ) -> Affine:
     """The 2x3 affine from frame pixels (u, v, 1) to pixels of a ``size`` x ``size`` input.
 
+    The square is that of :func:`crop_box`, which says what the arguments mean and what is raised.
+    """
+    left, top, right, _ = crop_box(height, width, crop, roi)
+    scale = size / (right - left)
+    return np.array(
+        [
+            [scale, 0.0, (0.5 - left) * scale - 0.5],
+            [0.0, scale, (0.5 - top) * scale - 0.5],
+        ]
+    )
+
+
+def crop_box(
+    height: int, width: int, crop: Crop = "centre", roi: Roi | None = None
+) -> tuple[float, float, float, float]:
+    """The square (u0, v0, u1, v1) of a frame that becomes the input, u1 and v1 excluded; a part of
+    it may lie outside of the frame.
+
     Args:
         crop: "centre" takes the largest centred square, "letterbox" the whole frame with its
             border repeated above and below (or left and right).
@@ -51,13 +69,7 @@ def crop_affine(
         left, top = (width - side) / 2, (height - side) / 2
     else:
         raise InputError(f"crop {crop!r} is unknown; choose one of {', '.join(get_args(Crop))}")
-    scale = size / side
-    return np.array(
-        [
-            [scale, 0.0, (0.5 - left) * scale - 0.5],
-            [0.0, scale, (0.5 - top) * scale - 0.5],
-        ]
-    )
+    return left, top, left + side, top + side
 
 
 def _shift_inside(start: float, length: float, limit: int) -> float:
@@ -66,9 +78,13 @@ def _shift_inside(start: float, length: float, limit: int) -> float:
 
 def clip_roi(roi: Roi, height: int, width: int) -> tuple[int, int, int, int]:
     """The part (u0, v0, u1, v1) of a region that lies in the frame, in whole pixels."""
-    if len(roi) != 4 or not np.isfinite(np.asarray(roi, dtype=float)).all():
+    try:
+        numbers = np.asarray(roi, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.shape != (4,) or not np.isfinite(numbers).all():
         raise InputError(f"roi {roi!r}: expected four numbers u0, v0, u1, v1")
-    u0, v0, u1, v1 = (round(value) for value in roi)
+    u0, v0, u1, v1 = (round(float(value)) for value in numbers)
     clipped = max(u0, 0), max(v0, 0), min(u1, width), min(v1, height)
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
         raise InputError(

@@ -9,8 +9,9 @@ import pytest
 from toys import complaint
 
 from graspling.cli.camera import CameraFile
-from graspling.cli.inputs import frame_paths
 from graspling.errors import InputError
+from graspling.hand_eye import HandEye
+from graspling.sources.pairs import frame_paths
 
 
 def test_detect_writes_json_and_a_picture(run, toy_model, frame, tmp_path):
@@ -82,6 +83,16 @@ def test_depth_takes_its_unit_from_an_option_or_the_camera_file(
         assert status == 0
         answers.append(json.loads(out)["grasps"])
     assert answers[0] == answers[1] == answers[2] != []
+
+
+def test_the_picture_shows_what_was_looked_at(run, toy_model, frame, tmp_path):
+    pictures = []
+    for name, region in (("crop", []), ("left", ["--roi", 0, 0, 50, 50])):
+        path = tmp_path / f"{name}.png"
+        run("detect", "--rgb", frame, "--model", toy_model(), "--picture", path, *region)
+        pictures.append(cv2.imread(str(path)))
+    whole, left = pictures
+    assert whole.shape == left.shape and (whole != left).any()
 
 
 def test_a_camera_file_registers_depth_of_another_size(
@@ -165,3 +176,62 @@ def test_an_unset_shell_variable_is_no_folder(run, toy_model):
 def test_more_threads_than_processors_are_refused(run, toy_model, frame):
     words = ["detect", "--rgb", frame, "--model", toy_model(), "--threads", 100_000]
     assert "threads is 100000" in complaint(run(*words))
+
+
+@pytest.fixture
+def posed(depth_frame, tmp_path):
+    """A depth frame with its camera file, and the words that detect its grasps."""
+    camera = tmp_path / "poses_camera.json"
+    image = cv2.imread(str(depth_frame), cv2.IMREAD_UNCHANGED)
+    height, width = image.shape
+    camera.write_text(
+        json.dumps(
+            {"fx": 600, "fy": 600, "cx": width / 2, "cy": height / 2, "width": width,
+             "height": height, "depth_unit": "mm"}
+        )
+    )  # fmt: skip
+    return ("detect", "--depth", depth_frame, "--camera", camera)
+
+
+def test_poses_and_reasons_are_written(run, toy_model, posed, tmp_path):
+    hand_eye = tmp_path / "hand_eye.json"
+    moved = np.eye(4)
+    moved[:3, 3] = 1, 2, 3
+    hand_eye.write_text(HandEye("eye-to-hand", moved).to_json())
+    words = (*posed, "--model", toy_model(modality="depth"), "--gripper", "panda", "--json", "-")
+    status, out, err = run(*words)
+    assert status == 0, err
+    here = json.loads(out)
+    assert here["pose_frame"] == "camera" and here["gripper"] == "panda"
+    assert len(here["poses"]) == len(here["grasps"]) == 1
+    status, out, _ = run(*words, "--hand-eye", hand_eye)
+    there = json.loads(out)
+    assert status == 0 and there["pose_frame"] == "robot"
+    (a,), (b,) = here["poses"], there["poses"]
+    assert a["reason"] == b["reason"]
+    assert (a["pose"] is None) == bool(a["reason"])
+    if a["pose"] is not None:
+        np.testing.assert_allclose(b["pose"], moved @ a["pose"], atol=1e-12)
+    # the table says either
+    assert "no pose because" in err
+
+
+def test_poses_need_what_they_need(run, toy_model, posed, frame, tmp_path):
+    model = toy_model(modality="depth")
+    hand_eye = tmp_path / "hand_eye.json"
+    hand_eye.write_text(HandEye("eye-in-hand", np.eye(4)).to_json())
+    for more, message in (
+        (["--hand-eye", hand_eye], "name the gripper"),
+        (["--gripper", "tongs"], "gripper 'tongs'"),
+        (["--gripper", "panda", "--approach", "gravity"], "needs --hand-eye"),
+        (["--gripper", "panda", "--hand-eye", hand_eye], "--robot-pose FILE"),
+        (["--gripper", "panda", "--robot-pose", hand_eye], "needs --hand-eye"),
+    ):
+        assert message in complaint(run(*posed, "--model", model, *more))
+    without = ("detect", "--depth", posed[2], "--depth-unit", "mm", "--gripper", "panda")
+    assert "need intrinsics" in complaint(run(*without, "--model", model))
+    pose = tmp_path / "pose.json"
+    pose.write_text(json.dumps({"pose": np.eye(4).tolist()}))
+    more = ["--gripper", "panda", "--hand-eye", hand_eye, "--robot-pose", pose, "--json", "-"]
+    status, out, _ = run(*posed, "--model", model, *more)
+    assert status == 0 and json.loads(out)["pose_frame"] == "robot"

@@ -21,9 +21,30 @@ def test_models_lists_networks_and_shipped_models(run):
 
 
 def test_details_of_a_network_and_of_nothing(run):
-    rows = json.loads(run("models", "--details", "ggcnn")[1])
-    assert {row["modality"] for row in rows} == {"rgb", "depth", "rgbd"}
+    document = json.loads(run("models", "--details", "ggcnn", "--json")[1])
+    assert {row["modality"] for row in document["sizes"]} == {"rgb", "depth", "rgbd"}
     assert "choose one of" in complaint(run("models", "--details", "nothing"))
+
+
+def test_details_of_a_network_print_its_layers(run):
+    pytest.importorskip("torch")
+    status, out, _ = run("models", "--details", "ggcnn")
+    assert status == 0
+    rows = [line.split("  ") for line in out.splitlines()]
+    table = {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+    # 9x9 kernels from 4 to 32 channels; (224 + 2 * 3 - 9) / 3 + 1 = 74 places a side
+    first = next(cells for cells in table.values() if "convolution 9x9 / 3" in cells)
+    macs = 4 * 32 * 81 * 74 * 74
+    assert first == ["convolution 9x9 / 3", "32x74x74", f"{4 * 32 * 81 + 32:,}", f"{macs:,}"]
+    assert table["all"] == ["-", "-", "70,196", "345,701,056"]
+
+
+def test_details_of_a_shipped_model_do_not_list_every_training_id(run):
+    _, out, _ = run("models", "--details", "graspling_s-cornell-rgb")
+    ids = next(line for line in out.splitlines() if line.startswith("trained_on.ids"))
+    assert "595: 0100, 0101, 0103, ..." in ids and len(out.splitlines()) < 120
+    card = json.loads(run("models", "--details", "graspling_s-cornell-rgb", "--json")[1])
+    assert len(card["trained_on"]["ids"]) == 595
 
 
 def test_the_table_of_sizes_is_what_torch_counts():

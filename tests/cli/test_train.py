@@ -9,7 +9,7 @@ import yaml
 from toys import complaint
 
 
-@pytest.mark.parametrize("verb", ["train", "export"])
+@pytest.mark.parametrize("verb", ["train", "export", "distill", "semi"])
 def test_without_pytorch_the_extra_is_named(verb):
     """In a process of its own: what is imported once cannot be taken away cleanly."""
     program = f"""

@@ -47,6 +47,16 @@ def test_a_label_stays_on_what_it_marks() -> None:
             assert np.hypot(centre[0] - label.u[0], centre[1] - label.v[0]) < 0.7
 
 
+def test_quarter_turns_are_the_four_turns_of_a_square() -> None:
+    augment = Augmentation(quarter_turns=True)
+    turns = [augment.geometry(generator(0, epoch, "a"), 100, 100)[0] for epoch in range(40)]
+    found = {round(np.rad2deg(np.arctan2(turn[1, 0], turn[0, 0]))) % 360 for turn in turns}
+    assert found == {0, 90, 180, 270}
+    for turn in turns:
+        corner = np.abs(turn @ (0, 0, 1) - 49.5)
+        np.testing.assert_allclose(corner, 49.5)
+
+
 def test_a_mirror_changes_the_angle_and_not_only_the_picture() -> None:
     rng = np.random.default_rng(0)
     mirror, _ = Augmentation(flip=1.0).geometry(rng, 100, 100)
@@ -113,3 +123,16 @@ def test_sensor_noise_makes_holes_where_depth_jumps_and_needs_intrinsics() -> No
     assert not np.array_equal(noisy.depth, other.depth)
     with pytest.raises(InputError, match="sensor_noise needs intrinsics"):
         augment(dot_sample(80, 60), generator(0, 0, "a"))
+
+
+def test_zoom_keeps_camera_and_depth_together() -> None:
+    """A nearer camera: points keep their size in metres, the picture's focal length stays."""
+    camera = Intrinsics(100.0, 100.0, 31.5, 23.5, 64, 48)
+    sample = Sample(depth=np.full((48, 64), 0.8, np.float32), intrinsics=camera, id="a")
+    changed, affine = Augmentation(zoom=(1.5, 1.5))(sample, generator(0, 0, "a"))
+    assert changed.depth.mean() == pytest.approx(0.8 / 1.5)
+    before = camera.deproject(40, 20, 0.8) - camera.deproject(30, 20, 0.8)
+    after = changed.intrinsics.deproject(40, 20, 0.8 / 1.5)
+    after = after - changed.intrinsics.deproject(30, 20, 0.8 / 1.5)
+    np.testing.assert_allclose(after, before)
+    assert changed.intrinsics.transform(affine).focal == pytest.approx(camera.focal)

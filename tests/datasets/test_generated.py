@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,22 @@ def test_noise_is_an_option_and_the_same_every_time(root: Path, dataset: Generat
     assert np.median(np.abs(first - clean)[seen]) < 0.02
 
 
+def test_half_the_size_shows_the_same(root: Path, dataset: Generated) -> None:
+    half = open_dataset(f"generated:{root},half=true,cache_mb=100")
+    for sample_id in dataset.ids[:6]:
+        full, small = dataset[sample_id], half[sample_id]
+        np.testing.assert_array_equal(small.depth, full.depth[::2, ::2])
+        assert small.rgb.shape == (24, 32, 3)
+        np.testing.assert_allclose(small.grasps.centres, full.grasps.centres / 2)
+        np.testing.assert_allclose(small.grasps.width, full.grasps.width / 2)
+        # a point that both frames show is the same point
+        u, v, z = 20, 10, 0.7
+        np.testing.assert_allclose(
+            small.intrinsics.deproject(u, v, z), full.intrinsics.deproject(2 * u, 2 * v, z)
+        )
+        assert half.labels(sample_id) is half.labels(sample_id)  # kept
+
+
 def test_it_is_a_data_set_like_the_others(dataset: Generated, root: Path, tmp_path: Path) -> None:
     report = check(dataset, progress=False)
     assert report.labelled == 60 and report.faults == () and report.outside == 0
@@ -150,3 +167,14 @@ def test_faults_of_shards_are_found(tmp_path: Path) -> None:
     assert "shard-000001.tar" in texts[0] and "expected" in texts[0] and len(texts) == 5
     (tmp_path / "a" / "shard-000000.tar").unlink()
     assert sum("is missing" in str(fault) for fault in dataset.verify()) == 4
+
+
+def test_data_with_the_same_ids_are_told_apart(root: Path, tmp_path: Path) -> None:
+    """Frames are numbered alike in all generated data: only the identity says which they are."""
+    for seed, name in ((3, "more"), (4, "other")):
+        settings = replace(SETTINGS, frames=4, seed=seed)
+        generate(settings, tmp_path / name, factory=Fake, progress=False)
+    more, other = (open_dataset(f"generated:{tmp_path / name}") for name in ("more", "other"))
+    same = open_dataset(f"generated:{root}")
+    assert same.identity == more.identity != other.identity and len(same.identity) == 12
+    assert same.height_range == (1.0, 2.0)  # of the fake camera

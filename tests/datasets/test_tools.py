@@ -84,8 +84,22 @@ def test_check_counts_and_finds_faults(fakes: ModuleType, tmp_path: Path) -> Non
     (tmp_path / "1.png").write_bytes(b"broken")
     report = check(open_dataset(f"folder:{tmp_path}"), progress=False)
     assert report.outside == 1
-    assert ["grasps[1]" in report.faults[0], "1.png" in report.faults[1]] == [True, True]
-    assert len(report.faults) == 2 and "1.png" in report.text()
+    expected = ["grasps[1]", "1 of 1 grasps lie outside of the 160x120 frame", "1.png"]
+    assert len(report.faults) == 3 and "1.png" in report.text()
+    assert all(text in fault for text, fault in zip(expected, report.faults, strict=True))
+
+
+@pytest.mark.parametrize(("u", "faults"), [(165.0, 0), (175.0, 1)])
+def test_check_allows_grasps_that_reach_into_the_frame(
+    fakes: ModuleType, tmp_path: Path, u: float, faults: int
+) -> None:
+    """30 px wide across the right border at 160: they begin at u - 15."""
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    document["images"][0]["grasps"] = [{"u": u, "v": 50, "angle_rad": 0, "width_px": 30}]
+    path.write_text(json.dumps(document))
+    report = check(open_dataset(f"folder:{tmp_path}"), progress=False)
+    assert (report.outside, len(report.faults)) == (1, faults)
 
 
 def test_check_does_not_call_it_a_fault_when_the_format_allows_it(

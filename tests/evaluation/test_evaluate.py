@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graspling.datasets import open_dataset
@@ -9,6 +11,7 @@ from graspling.evaluation.compare import compare
 from graspling.evaluation.evaluate import choose, evaluate
 from graspling.evaluation.failures import failure_sheet
 from graspling.evaluation.rectangle import Rule
+from graspling.grasps import Grasps
 
 
 @pytest.fixture
@@ -79,3 +82,28 @@ def test_compare_pairs_the_same_images_and_counts_objects(toy_model, dataset):
     other = evaluate(load(toy_model()), dataset, ["f0", "f1"])
     with pytest.raises(InputError, match="same images"):
         compare(straight, other)
+
+
+def test_ambiguous_labels_and_silence_are_told_apart(toy_model, dataset):
+    """f6 and f7 are wrong; an ambiguous label where f6's grasp is says that nobody knows. A frame
+    where nothing can be grasped is no image to judge, but the toy grasps there."""
+
+    class Knowing:
+        name, jaw_rule, identity = "knowing", "half", ""
+
+        def __getitem__(self, sample_id):
+            sample = dataset["f0" if sample_id == "bare" else sample_id]
+            none = Grasps.empty()
+            if sample_id == "bare":
+                return replace(sample, id="bare", grasps=none, negatives=none, ambiguous=none)
+            shifted = Grasps.concatenate([sample.grasps])
+            if sample_id == "f6":
+                shifted = replace(shifted, u=shifted.u - 45)
+            return replace(sample, negatives=none, ambiguous=shifted)
+
+    result = evaluate(load(toy_model()), Knowing(), [*dataset.ids, "bare"])
+    assert (result.n, result.accuracy, result.unknown) == (8, 6 / 8, 1)
+    assert result.accuracy_known == 6 / 7
+    assert (result.silence.n, result.silence.silent, result.silence.grasps) == (1, 0, 1)
+    shy = evaluate(load(toy_model(threshold=0.99)), Knowing(), ["f0", "bare"])
+    assert shy.silence.silent == 1 and shy.to_dict()["silence"]["grasps"] == 0

@@ -68,3 +68,17 @@ def test_nothing_predicted_and_nothing_labelled():
 def test_limits_that_make_no_sense_are_refused(settings):
     with pytest.raises(InputError, match="limit"):
         Rule(**settings)
+
+
+def test_jaw_rules_say_how_long_the_plates_are():
+    """40 wide: half is 20 long, the label's plates are 10 long, a fifth is 8 long."""
+    label, prediction = grasp(jaw=10), grasp(jaw=20)
+    assert Agreement.of(prediction, label).iou == pytest.approx(0.5)
+    assert Agreement.of(prediction, label, "label").iou == pytest.approx(1)
+    # 20 px along the opening: half of 40 x jaw over one and a half
+    moved = grasp(u=20, jaw=3)
+    labels = Grasps.concatenate([label, grasp(jaw=30)])
+    assert Agreement.of(moved, labels, "label").iou == pytest.approx(np.full((1, 2), 1 / 3))
+    shifted = grasp(v=4)
+    assert Agreement.of(shifted, label, "fifth").iou == pytest.approx(1 / 3)
+    assert Agreement.of(Grasps.empty(), labels, "label").iou.shape == (0, 2)

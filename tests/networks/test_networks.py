@@ -17,7 +17,7 @@ from graspling.errors import InputError
 from graspling.export import export_onnx
 from graspling.image import Preparation
 from graspling.networks import CHANNELS, NETWORKS, GraspNetwork, build
-from graspling.networks.counts import macs, parameters
+from graspling.networks.counts import layers, macs, parameters
 from graspling.training.checkpoint import load_checkpoint, save_checkpoint
 
 # Parameters for depth, rgb and rgbd; GMAC at 224x224 for rgbd. Published or calculated from the
@@ -98,6 +98,18 @@ def test_parameters_and_macs_are_those_published(name: str) -> None:
         found = {m: parameters(build(name, m)) for m in CHANNELS}
         assert macs(build(name, "rgbd"), 224) / 1e9 == pytest.approx(giga, abs=6e-4)
     assert found == {"depth": depth, "rgb": rgb, "rgbd": rgbd}
+
+
+@networks(slow=set())
+def test_the_layers_add_up_to_the_network(name: str) -> None:
+    with torch.device("meta"):
+        network = build(name, "rgbd")
+    rows = layers(network, 96)
+    assert sum(row.parameters for row in rows) == parameters(network)
+    assert sum(row.macs for row in rows) == macs(network, 96)
+    assert all("Norm" not in row.kind for row in rows)
+    modules = dict(network.named_modules())
+    assert all(row.name in modules and len(row.shape) >= 1 for row in rows)
 
 
 @every_network

@@ -115,6 +115,16 @@ def test_strength_scales_and_zero_is_clean():
     assert errors[0] < errors[1] < errors[2]
 
 
+def test_half_the_image_has_the_same_error_in_metres():
+    """A quantum of disparity and its noise are lengths in the image: they shrink with it."""
+    depth = np.full((240, 320), 0.9, np.float32)
+    full = Intrinsics(525, 525, 319.5, 239.5, 640, 480)
+    noise = DepthNoise(shift=0, smear=0, step=0, edge_loss=0, windows=0, loss=0)
+    whole = noise.apply(np.full((480, 640), 0.9, np.float32), full, np.random.default_rng(0))
+    small = noise.resized(0.5).apply(depth, full.resize(320, 240), np.random.default_rng(1))
+    assert small.std() == pytest.approx(whole.std(), rel=0.15)
+
+
 def test_parameters_are_read_back_from_a_frame():
     truth = DepthNoise(white=0.06, smooth=0.09, step=0.1, edge_loss=0.4)
     made = truth.apply(with_box(0.9, 0.8) * (table(0.9, 0.2) / 0.9), K, rng(5))

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -15,34 +14,18 @@ torch = pytest.importorskip("torch", reason="the lab is not installed")
 import graspling  # noqa: E402
 from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
-from graspling.grasps import Grasps  # noqa: E402
+from graspling.networks import NETWORKS, build  # noqa: E402
 from graspling.training import loop  # noqa: E402
 from graspling.training.checkpoint import load_checkpoint  # noqa: E402
 from graspling.training.losses import LossSettings  # noqa: E402
-from graspling.training.optimise import learning_rate, update_average  # noqa: E402
+from graspling.training.optimise import (  # noqa: E402
+    learning_rate,
+    make_optimiser,
+    resolve_precision,
+    update_average,
+)
 from graspling.training.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from graspling.training.state import Progress, load_state  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def bars(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder in Cornell's layout: bright bars on a dark table, labelled across."""
-    root = tmp_path_factory.mktemp("bars")
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(12):
-        image = np.full((120, 160, 3), 40, np.uint8)
-        u, v, angle = rng.uniform(60, 100), rng.uniform(45, 75), rng.uniform(-1.5, 1.5)
-        bar = Grasps.from_arrays(u, v, angle, 10, 60)
-        cv2.fillPoly(image, [np.rint(bar.to_rectangles()[0]).astype(np.int32)], (220, 200, 180))
-        name = f"pcd{number:04d}"
-        cv2.imwrite(str(root / f"{name}r.png"), image)
-        label = Grasps.from_arrays(u, v, angle, 24, 16).to_rectangles()[0]
-        text = "".join(f"{x:.3f} {y:.3f}\n" for x, y in label)
-        (root / f"{name}cpos.txt").write_text(text)
-        rows.append(f"{number:04d} {number // 2}")
-    (root / "z.txt").write_text("\n".join(rows) + "\n")
-    return f"cornell:{root}"
 
 
 def recipe(data: str, **changes: object) -> Recipe:
@@ -80,10 +63,12 @@ def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -
     assert len(detector.detect(np.full((120, 160, 3), 40, np.uint8), top=3, threshold=0.0)) <= 3
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "ranger21"])
 def test_an_interrupted_run_ends_with_the_same_weights(
-    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimiser: str, bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = loop.train(recipe(bars), tmp_path / "whole")
+    settings = recipe(bars, optimiser=optimiser)
+    whole = loop.train(settings, tmp_path / "whole")
 
     step, calls = loop.train_step, 0
 
@@ -96,9 +81,9 @@ def test_an_interrupted_run_ends_with_the_same_weights(
 
     monkeypatch.setattr(loop, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(recipe(bars), tmp_path / "parts")
+        loop.train(settings, tmp_path / "parts")
     monkeypatch.setattr(loop, "train_step", step)
-    parts = loop.train(recipe(bars), tmp_path / "parts", resume=True)
+    parts = loop.train(settings, tmp_path / "parts", resume=True)
 
     for name, value in weights(whole).items():
         torch.testing.assert_close(weights(parts)[name], value, rtol=0, atol=0)
@@ -213,10 +198,51 @@ def test_average_follows_its_formula() -> None:
     assert average.weight.item() == pytest.approx(0.1 * 0.1 + 0.9)
 
 
-@pytest.mark.parametrize("name", recipe_names())
+# Ten seconds and more, for their weights or for full resolution; each has a smaller sibling here.
+LARGE = {
+    *("hrgrasp_w48", "lite_hrgrasp_w48", "resgrasp_50", "resgrasp_101", "resgrasp_152"),
+    *("kufenet_263k", "kufenet_teacher"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in recipe_names()
+    ],
+)
 def test_every_recipe_runs(name: str, bars: str, tmp_path: Path) -> None:
-    settings = load_recipe(name, data=bars, split="image-wise", threads=1).quick()
+    """Its own optimiser, loss and augmentation on a few tiny colour images."""
+    quick = load_recipe(name, data=bars, split="image-wise", modality="rgb", threads=1).quick()
+    settings = dataclasses.replace(quick, size=32, limit=2, epochs=1, picture_every=0)
     assert loop.train(settings, tmp_path).exists()
+
+
+def test_every_network_has_a_recipe_of_its_name() -> None:
+    assert set(recipe_names()) >= set(NETWORKS)
+    assert all(load_recipe(name).network == name for name in NETWORKS)
+
+
+def test_dsc_graspnet_is_trained_as_published() -> None:
+    """Section IV-A: Ranger, rate fixed at 1e-3, batches of 32, 50 epochs."""
+    settings = load_recipe("dsc_graspnet")
+    found = (settings.optimiser, settings.lr, settings.schedule, settings.batch, settings.epochs)
+    assert found == ("ranger21", 1e-3, "constant", 32, 50)
+    assert settings.loss.kind == "p_huber"
+    optimiser = make_optimiser(settings, torch.nn.Linear(4, 4), 100)
+    assert type(optimiser).__name__ == "Ranger21"
+    assert optimiser.disable_lr_scheduler  # type: ignore[attr-defined]
+
+
+def test_a_variant_of_a_network_is_trained_and_comes_back(bars: str, tmp_path: Path) -> None:
+    changed = {"attention": "none", "shuffle": False}
+    settings = recipe(bars, network="kufenet_15k", variant=changed, epochs=1, size=32, limit=2)
+    network, card = load_checkpoint(loop.train(settings, tmp_path))
+    assert card.parameters == sum(p.numel() for p in network.parameters())
+    assert card.parameters < sum(p.numel() for p in build("kufenet_15k", "rgb").parameters())
+    with pytest.raises(InputError, match="no setting 'atention'"):
+        loop.train(dataclasses.replace(settings, variant={"atention": "none"}), tmp_path / "b")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +255,7 @@ def test_every_recipe_runs(name: str, bars: str, tmp_path: Path) -> None:
         ({"augmentation": {"zoom": [1]}}, "expected 2 values"),
         ({"loss": {"kindd": "mse"}}, "no setting 'kindd'"),
         ({"ema": 1.0}, "ema is 1.0"),
+        ({"variant": 3}, "variant is 3, expected settings by name"),
     ],
 )
 def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> None:
@@ -256,3 +283,13 @@ def test_a_foreign_file_is_no_state(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1)
     with pytest.raises(InputError, match="cannot resume"):
         load_state(path, network, None, torch.optim.Adam(network.parameters()), {})
+
+
+def test_automatic_precision_is_what_the_processor_computes_in(monkeypatch):
+    cpu = torch.device("cpu")
+    for capable, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(
+            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda capable=capable: capable
+        )
+        assert resolve_precision("auto", cpu) == expected
+        assert resolve_precision("bf16", cpu) == "bf16"

@@ -92,6 +92,103 @@ def test_relative_width_judges_the_ratio() -> None:
     assert math.isfinite(width_error(-0.1, 0.1, True))
 
 
-def test_unknown_loss_names_the_choices() -> None:
-    with pytest.raises(InputError, match="smooth_l1"):
-        GraspLoss(LossSettings("mae"))
+def test_litegrasp_weighs_quality_by_1_2() -> None:
+    """Equations 3 to 5, with one error above 1: cos is wrong by 1.5 on the first pixel."""
+    prediction = maps((0.5, -0.5, 0.0, 0.1), (0.0, 0.4, 0.0, 0.0))
+    settings = LossSettings("smooth_l1", angle=1.0, width=1.0, quality=1.2)
+    total, parts = GraspLoss(settings)(
+        prediction, prediction, TARGET, flags(True, False), flags(False, False)
+    )
+    assert parts["quality"].item() == pytest.approx(0.5 * 0.5**2 / 2)
+    assert parts["cos"].item() == pytest.approx(((1.5 - 0.5) + 0.5 * 0.4**2) / 2)
+    assert parts["width"].item() == pytest.approx(0.5 * 0.2**2 / 2)
+    assert total.item() == pytest.approx(1.2 * 0.0625 + 0.54 + 0.01)
+
+
+# Quality 1 on the first pixel and 0.5 on the second: a grasp whose target falls off.
+SLOPED = maps((1.0, 1.0, 0.0, 0.3), (0.5, 1.0, 0.0, 0.2), (0.0, 0.0, 0.0, 0.0))
+GUESS = maps((0.4, -1.0, 0.2, 0.1), (0.5, 0.0, 0.0, 0.4), (0.1, 0.9, -0.8, 0.7))
+
+
+def test_position_enhanced_huber_multiplies_errors_by_the_true_quality() -> None:
+    """DSC-GraspNet, equation 7: L(Qe) + L(Q cos_e) + L(Q sin_e) + L(Q W_e)."""
+    total, parts = GraspLoss(LossSettings("p_huber"))(
+        GUESS, GUESS, SLOPED, flags(True, True, False), flags(False, False, False)
+    )
+    # errors: quality 0.6, 0, 0.1; cos 2, 1, -; sin 0.2, 0, -; width 0.2, 0.2, -
+    assert parts["quality"].item() == pytest.approx((0.18 + 0 + 0.005) / 3)
+    assert parts["cos"].item() == pytest.approx(((2 - 0.5) + 0.5 * 0.5**2) / 3)
+    assert parts["sin"].item() == pytest.approx(0.5 * 0.2**2 / 3)
+    assert parts["width"].item() == pytest.approx((0.5 * 0.2**2 + 0.5 * 0.1**2) / 3)
+    assert total.item() == pytest.approx(sum(part.item() for part in parts.values()))
+
+
+def test_position_enhanced_huber_asks_for_nothing_where_no_grasp_is() -> None:
+    guess = GUESS.clone().requires_grad_()
+    total, _ = GraspLoss(LossSettings("p_huber"))(
+        guess, guess, SLOPED, flags(True, True, False), flags(False, False, False)
+    )
+    total.backward()
+    assert guess.grad is not None
+    assert guess.grad[0, 0, 0, 2] != 0  # quality is asked for everywhere
+    assert not guess.grad[0, 1:, 0, 2].any() and guess.grad[0, 1, 0, :2].all()
+
+
+@pytest.mark.parametrize("kind", ["mse", "smooth_l1", "p_huber"])
+def test_ambiguous_pixels_change_no_loss_and_get_no_gradient(kind: str) -> None:
+    ignored = flags(False, True, False)
+    kept = [0, 2]
+    totals = []
+    for wrong in (0.0, 5.0):
+        guess = GUESS.clone()
+        guess[..., 1] += wrong
+        guess.requires_grad_()
+        total, _ = GraspLoss(LossSettings(kind))(
+            guess, guess, SLOPED, flags(True, True, False), ignored
+        )
+        total.backward()
+        assert guess.grad is not None and not guess.grad[..., 1].any()
+        totals.append(total.item())
+    assert totals[0] == totals[1]
+    alone, _ = GraspLoss(LossSettings(kind))(
+        GUESS[..., kept],
+        GUESS[..., kept],
+        SLOPED[..., kept],
+        flags(True, False),
+        flags(False, False),
+    )
+    assert totals[0] == pytest.approx(alone.item())
+
+
+@pytest.mark.parametrize("outside", [0.0, 1.0])
+def test_the_mean_over_processes_is_the_loss_of_all_their_pixels(outside: float) -> None:
+    settings = LossSettings("smooth_l1", outside=outside, positive=3.0)
+    inside, ignored = flags(True, True, False), flags(False, True, False)
+    whole, _ = GraspLoss(settings)(GUESS, GUESS, SLOPED, inside, ignored)
+    parts = (slice(0, 1), slice(1, 3))
+    counts: list[list[float]] = [[], []]
+    for number, columns in enumerate(parts):  # what each process would count
+        GraspLoss(settings, lambda n, c=counts[number]: (c.append(n.item()), n)[1])(
+            *(m[..., columns] for m in (GUESS, GUESS, SLOPED, inside, ignored))
+        )
+    means = [sum(pair) / 2 for pair in zip(*counts, strict=True)]
+    losses = []
+    for columns in parts:
+        order = iter(means)
+        criterion = GraspLoss(settings, lambda n, order=order: n * 0 + next(order))
+        loss, _ = criterion(*(m[..., columns] for m in (GUESS, GUESS, SLOPED, inside, ignored)))
+        losses.append(loss.item())
+    assert sum(losses) / 2 == pytest.approx(whole.item())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "mae"}, "kind is 'mae', expected one of mse, smooth_l1, p_huber"),
+        ({"kind": "bce"}, "kind is 'bce', expected"),
+        ({"quality_kind": "p_huber"}, "quality_kind is 'p_huber', expected .*bce"),
+    ],
+)
+def test_unknown_losses_name_the_choices(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        GraspLoss(LossSettings(**settings))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,18 +31,36 @@ class Verb:
 VERBS: dict[str, Verb] = {
     "detect": Verb("graspling.cli.detect:detect", "find grasps in colour and depth images"),
     "demo": Verb("graspling.cli.demo:demo", "find grasps in the sample frames of the package"),
+    "watch": Verb("graspling.cli.watch:run", "follow a grasp in a video, recording or camera"),
+    "calibrate": Verb("graspling.cli.calibrate:calibrate", "find where the camera is on the robot"),
+    "calibrate board": Verb("graspling.cli.calibrate:board", "print a ChArUco board"),
     "models": Verb("graspling.cli.models:models", "list networks and shipped models"),
     "evaluate": Verb("graspling.cli.evaluate:evaluate", "score a model on a data set"),
     "compare": Verb("graspling.cli.evaluate:compare", "is model B better than model A?"),
+    "benchmark": Verb(
+        "graspling.cli.benchmark:benchmark", "how long models take, from a frame to grasps"
+    ),
+    "doctor": Verb("graspling.cli.doctor:doctor", "what is installed, what is used, and why"),
     "train": Verb("graspling.cli.train:train", "train a network by a recipe (lab)"),
+    "distill": Verb("graspling.cli.distill:distill", "train a small network by a big one (lab)"),
+    "semi": Verb("graspling.cli.distill:semi", "train with labelled and unlabelled images (lab)"),
+    "continual": Verb(
+        "graspling.cli.continual:continual", "networks that learn new objects on the job (lab)"
+    ),
     "export": Verb("graspling.cli.export:export", "checkpoint to ONNX with its card (lab)"),
     "generate": Verb("graspling.cli.generate:generate", "make labelled tabletop data (sim)"),
     "generate verify": Verb(
         "graspling.cli.generate:verify", "try labelled grasps with a simulated gripper (sim)"
     ),
+    "simulate": Verb(
+        "graspling.cli.simulate:run", "let an arm in simulation pick what a model finds (sim)"
+    ),
     "data show": Verb("graspling.cli.data:show", "draw a sheet of samples with labels"),
     "data check": Verb("graspling.cli.data:check", "counts, ranges and faults of a data set"),
     "data convert": Verb("graspling.cli.data:convert", "write a data set in another format"),
+    "data tensors": Verb(
+        "graspling.cli.tensors:tensors", "crops of generated grasps with their robustness (sim)"
+    ),
     "data split": Verb("graspling.cli.data:split", "make or describe a split"),
 }
 
@@ -94,8 +113,15 @@ def _run(arguments: list[str]) -> int:
     kind = next(iter(get_type_hints(verb).values()))
     options = parse(kind, rest, f"graspling {name}")
     if options is not None:
-        verb(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            verb(options)
     return 0
+
+
+def _warn(message: Warning | str, *where: object, **more: object) -> None:
+    """A warning of the library in one line, without the place in the source."""
+    print(f"graspling: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _choose(arguments: list[str]) -> tuple[str, list[str]]:

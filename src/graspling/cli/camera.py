@@ -1,29 +1,29 @@
 """The camera file of `graspling detect --camera`: what a frame's files do not say themselves.
 
-JSON or YAML. All keys are optional, others are ignored::
+JSON or YAML. All keys are optional, unknown ones are warned of::
 
     depth_unit: mm                 # of integer depth: mm, 0.1mm or metres a count
     colour: {fx, fy, cx, cy, width, height}
     depth: {fx, fy, cx, cy, width, height}
     colour_from_depth: [[...], [...], [...], [0, 0, 0, 1]]   # 4 x 4, metres
 
-With the last three, depth is registered to colour. A file of intrinsics alone (fx, fy, ..., or a
-ROS CameraInfo) with a ``depth_unit`` works too: then depth and colour already fit.
+With the last three, depth is registered to colour. A file of intrinsics alone (fx, fy, ..., a ROS
+CameraInfo or a RealSense profile), maybe with a ``depth_unit``, works too: then depth and colour
+already fit.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics, register_depth
+from graspling.camera_files import read_document, warn_of_unknown
 from graspling.errors import InputError
 from graspling.frames import parse_depth_unit
 
@@ -38,12 +38,14 @@ class CameraFile:
         depth_unit: metres a count of integer depth, or None.
         colour, depth: intrinsics for registration, or None.
         colour_from_depth: (4, 4) rigid transform, metres, or None.
+        intrinsics: of the frame that grasps are found in, or None.
     """
 
     depth_unit: float | None = None
     colour: Intrinsics | None = None
     depth: Intrinsics | None = None
     colour_from_depth: NDArray[np.float64] | None = None
+    intrinsics: Intrinsics | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> CameraFile:
@@ -52,13 +54,9 @@ class CameraFile:
         Raises:
             InputError: it is missing, neither JSON nor YAML, or registration is incomplete.
         """
+        document = read_document(path)
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not a text file"
-            raise InputError(f"cannot read the camera file {path}: {reason}") from None
-        try:
-            return cls.from_dict(_parse(text))
+            return cls.from_dict(document)
         except InputError as error:
             raise InputError(f"camera file {path}: {error}") from None
 
@@ -71,30 +69,22 @@ class CameraFile:
         metres = parse_depth_unit(unit) if unit is not None else None
         there = [key for key in _REGISTRATION if document.get(key) is not None]
         if not there:
+            if len(document) > ("depth_unit" in document):
+                return cls(metres, intrinsics=Intrinsics.from_dict(document))
             return cls(metres)
         missing = [key for key in _REGISTRATION if key not in there]
         if missing:
             raise InputError(f"{', '.join(missing)} missing; registering depth needs all three")
+        warn_of_unknown(document, (*_REGISTRATION, "depth_unit"))
         try:
             transform = np.array(document["colour_from_depth"], dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError("colour_from_depth is not a 4 x 4 matrix of numbers") from None
         colour, depth = (Intrinsics.from_dict(document[key]) for key in ("colour", "depth"))
-        return cls(metres, colour, depth, transform)
+        return cls(metres, colour, depth, transform, colour)
 
     def register(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Depth as the colour camera sees it; unchanged when the file says nothing about it."""
         if self.colour is None or self.depth is None or self.colour_from_depth is None:
             return depth
         return register_depth(depth, self.depth, self.colour, self.colour_from_depth)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)  # first: YAML 1.1 takes 5e2 for a word
-    except json.JSONDecodeError:
-        pass
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None

@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from graspling.cli.camera import CameraFile
-from graspling.cli.inputs import FramePaths, frame_paths, parse_roi
+from graspling.cli.inputs import parse_roi
 from graspling.cli.output import progress, refuse_overlap, say, table, write_json
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
-from graspling.detector import Detection, load
+from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
+from graspling.detector import Detection
 from graspling.frames import parse_depth_unit, read_depth, read_mask, read_rgb
 from graspling.pictures import draw_grasps, write_picture
+from graspling.resample import crop_box
+from graspling.robust.detectors import open_detector
+from graspling.sources.pairs import FramePaths, frame_paths
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,16 @@ class Detect:
     mask: File = ""
     """Image that is not 0 where grasp centres may lie."""
     model: Text = ""
-    """Shipped name, .onnx or .safetensors file; by default the best shipped one for the images."""
+    """Shipped name, .onnx or .safetensors file; prop_gqcnn: sampling and a critic; by default the
+    best shipped one for the images."""
+    rerank: bool = False
+    """Put the grasps in the order of a critic (needs --depth and a --camera with fx)."""
+    fallback: Text = ""
+    """Detector for frames whose grasp is not robust: prop_gqcnn or a model."""
+    critic: Text = ""
+    """Critic that ranks: shipped name or .onnx file; by default the shipped one."""
+    refine: bool = False
+    """Sampling goes on with the cross-entropy method."""
     depth_unit: Text = ""
     """Of integer depth: mm, 0.1mm or the metres of one count."""
     camera: File = ""
@@ -42,6 +55,18 @@ class Detect:
     """Quality that a grasp must exceed; by default the one in the model's card."""
     threads: int = 1
     """CPU threads."""
+    backend: Text = "auto"
+    """auto, onnxruntime, openvino, pytorch ...; graspling doctor lists them."""
+    gripper: Text = ""
+    """Also give poses for this gripper: name or YAML file. Needs depth and --camera."""
+    approach: Approach = "camera"
+    """Of the poses: along the camera's axis, or along gravity (needs --hand-eye)."""
+    clamp: bool = False
+    """Grasps wider than the gripper open it fully instead of being refused."""
+    hand_eye: File = ""
+    """Poses in the robot's frame, by the file that graspling calibrate writes."""
+    robot_pose: File = ""
+    """Pose of the hand when the frame was taken, 4 x 4 JSON; for a camera in the hand."""
     json: Json = ""
     picture: File = ""
     """Write the image with its grasps there; for a list, a folder."""
@@ -55,25 +80,64 @@ def detect(options: Detect) -> None:
     camera = CameraFile.load(options.camera) if options.camera else CameraFile()
     unit = parse_depth_unit(options.depth_unit) if options.depth_unit else camera.depth_unit
     roi = parse_roi(options.roi)
+    poser = PoseMaker.of(
+        options.gripper,
+        camera.intrinsics,
+        options.approach,
+        options.clamp,
+        options.hand_eye,
+        options.robot_pose,
+    )
     mask = read_mask(options.mask) if options.mask else None
-    detector = load(options.model or None, threads=options.threads)
+    detector = open_detector(
+        options.model or None,
+        critic=options.critic,
+        rerank=options.rerank,
+        fallback=options.fallback,
+        refined=options.refine,
+        gripper=options.gripper or "panda",
+        threads=options.threads,
+        backend=options.backend,
+    )
     results: list[dict[str, Any]] = []
     rows: list[list[object]] = []
+    placed: list[list[object]] = []
     for paths in progress(frames):
         rgb = read_rgb(paths.rgb) if paths.rgb else None
         depth = camera.register(read_depth(paths.depth, unit)) if paths.depth else None
         detection = detector.run(
-            rgb, depth, top=options.top, roi=roi, mask=mask, threshold=options.threshold
+            rgb,
+            depth,
+            top=options.top,
+            roi=roi,
+            mask=mask,
+            threshold=options.threshold,
+            focal=camera.intrinsics.fx if camera.intrinsics is not None else None,
         )
         if options.picture:
             image = depth if rgb is None else rgb
             assert image is not None  # a frame has one or the other
-            picture = draw_grasps(image, detection.grasps)
+            height, width = image.shape[:2]
+            seen = crop_box(height, width, detector.card.preparation.crop, roi)
+            picture = draw_grasps(image, detection.grasps, region=seen)
             write_picture(_picture_path(options.picture, paths, many), picture)
         results.append(detection.to_dict() | paths.to_dict())
+        if poser is not None:
+            poses = poser(detection.grasps, depth, detector.card)
+            results[-1] |= poser.to_dict(poses)
+            placed += pose_rows(paths.name, poses)
         rows += grasp_rows(paths.name, detection)
+    if detection.unused:
+        names = {"rgb": "colour", "depth": "depth"}
+        say(
+            f"note: {detection.model} does not look at {names[detection.unused[0]]}; "
+            "those images were checked, no more",
+            json_target="-",
+        )
     write_json(results if many else results[0], options.json)
     say(grasp_table(rows), json_target=options.json)
+    if placed:
+        say(table(POSE_HEADERS, placed), json_target=options.json)
     for target in (options.picture, options.json):
         if target not in ("", "-"):
             say(f"written: {target}", json_target=options.json)

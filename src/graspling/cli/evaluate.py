@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graspling.cli.output import progress, say, table, warn, write_json
-from graspling.cli.parse import Data, File, Json, NameWord, Text
+from graspling.cli.parse import Data, File, Json, NameWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
 from graspling.detector import load
 from graspling.errors import InputError
@@ -16,7 +16,7 @@ from graspling.evaluation.compare import compare as compare_results
 from graspling.evaluation.evaluate import Result, Subset, choose
 from graspling.evaluation.evaluate import evaluate as evaluate_detector
 from graspling.evaluation.failures import failure_sheet
-from graspling.evaluation.rectangle import JAW_RULE, Rule
+from graspling.evaluation.rectangle import JAW_RULES, Rule
 from graspling.pictures import write_picture
 
 
@@ -44,6 +44,8 @@ class Judging:
     """Leave the angle out."""
     threads: int = 1
     """CPU threads."""
+    backend: Text = "auto"
+    """auto, onnxruntime, openvino, pytorch ...; graspling doctor lists them."""
     json: Json = ""
 
     def rule(self) -> Rule:
@@ -59,15 +61,16 @@ class Judging:
 
     def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
         """Evaluate one model, with a warning when it was trained on what it is judged by."""
-        detector = load(model or None, threads=self.threads)
+        detector = load(model or None, threads=self.threads, backend=self.backend)
         result = evaluate_detector(detector, dataset, subset, rule=self.rule(), progress=progress)
         if result.trained_on:
             warn(
                 f"{result.model} was trained on {result.trained_on} of these {result.n} images; "
                 "the score says little about new ones (use --split and --part test)"
             )
-        if result.unlabelled:
-            warn(f"{len(result.unlabelled)} images have no label rectangle and are left out")
+        left_out = len(result.unlabelled) - result.silence.n
+        if left_out:
+            warn(f"{left_out} images have no label rectangle and are left out")
         return result
 
 
@@ -79,10 +82,39 @@ class Evaluate(Judging):
     """Shipped name, .onnx or .safetensors file; by default the best shipped one."""
     failures: File = ""
     """Write a sheet of the images that went wrong there."""
+    metric: Literal["rectangle", "robust"] = "rectangle"
+    """robust: also what a critic, the analytic label and a simulated gripper say of the grasp; the
+    options below are for it."""
+    truth: Literal["none", "label", "physics"] = "none"
+    """Of generated data: analytic label of each grasp, or that and a trial (needs MuJoCo)."""
+    critic: Text = ""
+    """Critic: shipped name or .onnx file; by default the shipped one."""
+    rerank: bool = False
+    """Put the grasps in the order of the critic."""
+    fallback: Text = ""
+    """Detector for frames whose grasp is not robust: prop_gqcnn or a model."""
+    refine: bool = False
+    """Sampling goes on with the cross-entropy method."""
+    gripper: Text = "panda"
+    """Name or YAML file."""
+    focal: Number = None
+    """Of frames without intrinsics, pixels."""
+    distance: Number = None
+    """Bring the frames so near to the critic's cameras, metres; sizes stay as they are."""
+    limit: int = 0
+    """At most this many images; 0: all."""
+    reliability: File = ""
+    """Write a diagram there: what holds over what the critic says."""
 
 
 def evaluate(options: Evaluate) -> None:
     """Evaluate, print and write."""
+    if options.metric == "robust":
+        # here: what it needs is not needed for rectangles
+        from graspling.cli.robust import evaluate as evaluate_robust
+
+        evaluate_robust(options, shlex.join(["graspling", *sys.argv[1:]]))
+        return
     dataset, subset = options.open()
     result = options.run(options.model, dataset, subset)
     command = shlex.join(["graspling", *sys.argv[1:]])
@@ -111,15 +143,34 @@ def report(result: Result) -> str:
         [
             f"model     {result.model}, seed {result.seed}",
             f"data      {result.data}, {where}: {result.n} images",
-            f"crop      {result.crop}; jaw: {JAW_RULE}; threshold 0",
+            f"crop      {result.crop}; jaw: {JAW_RULES[result.jaw_rule]}; threshold 0",
             f"rule      {result.rule}",
             f"accuracy  {result.accuracy:.3f}  (95 % interval {low:.3f} to {high:.3f})",
+            *_known(result),
             "",
             angles,
             "",
             ious,
         ]
     )
+
+
+def _known(result: Result) -> list[str]:
+    """What only some data sets can tell."""
+    lines = []
+    if result.unknown:
+        known = (
+            "" if result.accuracy_known is None else f"; without them {result.accuracy_known:.3f}"
+        )
+        lines.append(f"unknown   {result.unknown} best grasps meet only an ambiguous label{known}")
+    quiet = result.silence
+    if quiet.n:
+        rate = quiet.grasps / quiet.n
+        lines.append(
+            f"silence   on {quiet.silent} of {quiet.n} images with nothing to grasp; "
+            f"{rate:.2f} false grasps an image"
+        )
+    return lines
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from graspling import models as shipped_models
+from graspling.cli.details import card_text, network_document, network_text
 from graspling.cli.output import say, table, write_json
 from graspling.cli.parse import Json, Text
 from graspling.errors import InputError
@@ -19,13 +20,16 @@ class Models:
 
     json: Json = ""
     details: Text = ""
-    """Print all that is known about one of them."""
+    """Print all that is known about one: a network's layers, a shipped model's card."""
 
 
 def models(options: Models) -> None:
     """List, or show one."""
     if options.details:
-        write_json(details(options.details), options.json or "-")
+        document, text = details(options.details)
+        write_json(document, options.json)
+        if options.json != "-":
+            say(text)
         return
     rows = listing()
     write_json(rows, options.json)
@@ -64,15 +68,17 @@ def network_table() -> list[dict[str, Any]]:
     return rows
 
 
-def details(name: str) -> Any:
-    """The card of a shipped model, or the rows of a network."""
+def details(name: str) -> tuple[dict[str, Any], str]:
+    """The card of a shipped model, or a network's sizes and layers; for JSON and for reading."""
     if name in shipped_models.shipped():
-        return shipped_models.card(name).to_dict()
-    rows = [row for row in listing() if row["name"] == name]
+        card = shipped_models.card(name)
+        return card.to_dict(), card_text(card)
+    rows = [row for row in network_table() if row["name"] == name]
     if not rows:
         known = ", ".join(sorted({row["name"] for row in listing()}))
         raise InputError(f"no model or network {name!r}; choose one of {known}")
-    return rows
+    document = network_document(rows)
+    return document, network_text(document)
 
 
 def _shipped(name: str) -> dict[str, Any]:

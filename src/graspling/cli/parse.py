@@ -25,6 +25,7 @@ Json = Annotated[
 ]
 Integer = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")]
+Integers = Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT [INT ...]", help_behavior_hint="")]
 # One data set, see graspling.datasets.open_dataset.
 Data = Annotated[str, tyro.conf.arg(metavar="KIND:FOLDER[,option=value...]", help_behavior_hint="")]
 # Arguments without a name. They default to "", so that a verb can say in its own words what is
@@ -39,6 +40,12 @@ FileWord = Annotated[
 ]
 NameWord = Annotated[
     str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help_behavior_hint="")
+]
+
+NameWords = Annotated[
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint=""),
 ]
 
 

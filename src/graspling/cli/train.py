@@ -36,6 +36,10 @@ class Train:
     """Passes over the data."""
     seed: Integer = None
     """Of everything random."""
+    devices: int = 1
+    """GPUs of each machine (on the CPU: processes); they share each batch."""
+    nodes: int = 1
+    """Machines; start the same command on each, see docs/cli.md."""
     quick: bool = False
     """Two epochs of a few small images, to see that everything works."""
     set: Texts = ()
@@ -46,23 +50,57 @@ def train(options: Train) -> None:
     """Resolve the recipe and train."""
     with needs_lab():
         from graspling.training.loop import train as run
+        from graspling.training.processes import first
         from graspling.training.recipe import load_recipe, recipe_names
+        from graspling.training.robust.tasks import task_names, task_settings
     source = options.recipe
     if not source and options.resume and options.out:
         source = str(Path(options.out) / "recipe.yaml")
         if not Path(source).exists():
             raise InputError(f"there is no run in {options.out} to go on with")
     if not source:
-        raise InputError(f"which recipe? choose one of {', '.join(recipe_names())} or a .yaml file")
-    recipe = load_recipe(source, **_changes(options, load_recipe(source).to_dict()))
+        known = ", ".join([*recipe_names(), *task_names()])
+        raise InputError(f"which recipe? choose one of {known} or a .yaml file")
+    settings = task_settings(source)
+    if settings is not None:
+        _train_task(options, source, settings)
+        return
+    recipe = load_recipe(source, **recipe_changes(options, load_recipe(source).to_dict()))
+    if recipe.distill or recipe.semi:
+        verb = "distill" if recipe.distill else "semi"
+        raise InputError(f"the recipe {source} needs more than labels; use graspling {verb}")
     if not recipe.data:
         raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
     out = Path(options.out or Path("runs") / Path(source).stem)
-    best = run(recipe.quick() if options.quick else recipe, out, resume=options.resume)
-    say(f"written: {best}")
+    best = run(
+        recipe.quick() if options.quick else recipe,
+        out,
+        resume=options.resume,
+        devices=options.devices,
+        nodes=options.nodes,
+    )
+    if first():
+        say(f"written: {best}")
 
 
-def _changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
+def _train_task(options: Train, source: str, settings: dict[str, Any]) -> None:
+    """A critic, or a network that says one grasp."""
+    from graspling.training.robust.loop import run
+    from graspling.training.robust.tasks import make_task, task_recipe
+
+    where = f"recipe {source}"
+    full = task_recipe(settings, where).to_dict()
+    recipe = task_recipe({**settings, **recipe_changes(options, full)}, where)
+    if not recipe.data:
+        raise InputError(f"which data? {recipe.data_wanted}")
+    if options.devices * options.nodes != 1:
+        raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
+    out = Path(options.out or Path("runs") / Path(source).stem)
+    task = make_task(recipe.quick() if options.quick else recipe)
+    say(f"written: {run(task, out, resume=options.resume)}")
+
+
+def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of the recipe that the options replace, nested as in the recipe."""
     names = ("data", "init", "split", "fold", "epochs", "seed")
     changes = {name: getattr(options, name) for name in names}

@@ -7,8 +7,10 @@ from typing import Any
 
 from graspling.datasets.cornell import Cornell
 from graspling.datasets.folder import Folder
+from graspling.datasets.frames import Frames
 from graspling.datasets.generated import Generated
 from graspling.datasets.jacquard import Jacquard
+from graspling.datasets.joined import Joined
 from graspling.datasets.multi_object import MultiObject
 from graspling.datasets.sample import Dataset, FileFault, Frame, Labels, Sample
 from graspling.datasets.splits import Fold, Splits, label_fraction
@@ -28,12 +30,12 @@ __all__ = [
 ]
 
 DATASETS: dict[str, type[Dataset]] = {
-    kind.kind: kind for kind in (Cornell, Jacquard, MultiObject, Folder, Generated)
+    kind.kind: kind for kind in (Cornell, Jacquard, MultiObject, Folder, Frames, Generated)
 }
 
 
 def open_dataset(spec: str) -> Dataset:
-    """Open ``kind:FOLDER[,option=value...]``.
+    """Open ``kind:FOLDER[,option=value...]``; several with " + " between them are one.
 
     Every kind knows ``strict`` (true or false: refuse malformed label rows instead of skipping
     them) and ``cache_mb`` (decoded frames kept in memory); its file lists the others.
@@ -41,6 +43,8 @@ def open_dataset(spec: str) -> Dataset:
     Raises:
         InputError: another kind or option (the message lists them), or an unusable folder.
     """
+    if " + " in spec:
+        return Joined([open_dataset(part.strip()) for part in spec.split(" + ")])
     kind, colon, rest = spec.partition(":")
     if kind not in DATASETS or not colon or not rest:
         raise InputError(

@@ -21,6 +21,9 @@ from graspling.simulation.noise import DepthNoise
 
 Affine = NDArray[np.float64]
 
+# Width of the images that DepthNoise() is stated for, pixels.
+_SENSOR_WIDTH = 640
+
 
 def generator(seed: int, epoch: int, sample_id: str) -> np.random.Generator:
     """The source of all randomness of one presentation of one sample."""
@@ -33,6 +36,7 @@ class Augmentation:
 
     Attributes:
         rotation_deg: turn about the frame's centre, uniform in plus or minus this.
+        quarter_turns: turn by 0, 90, 180 or 270 degrees as well, each as likely.
         zoom: (least, most) magnification, log-uniform. Depth is divided by it: the camera of a
             magnified picture is nearer.
         shift: largest move of the frame's centre, as share of its shorter side.
@@ -52,6 +56,7 @@ class Augmentation:
     """
 
     rotation_deg: float = 0.0
+    quarter_turns: bool = False
     zoom: tuple[float, float] = (1.0, 1.0)
     shift: float = 0.0
     flip: float = 0.0
@@ -83,7 +88,12 @@ class Augmentation:
                 sigma = rng.uniform(0, self.depth_noise_m)
                 noise = rng.standard_normal(depth.shape, dtype=np.float32) * np.float32(sigma)
                 depth = np.where(depth > 0, np.maximum(depth + noise, np.float32(1e-3)), depth)
-        return replace(sample, rgb=rgb, depth=depth), affine
+        # a point at depth z is now at z / zoom and still on its pixel: the focal length shrank, and
+        # the affine, which magnifies, brings it back
+        camera = sample.intrinsics
+        if camera is not None:
+            camera = replace(camera, fx=camera.fx / zoom, fy=camera.fy / zoom)
+        return replace(sample, rgb=rgb, depth=depth, intrinsics=camera), affine
 
     def sensed(
         self, sample: Sample, depth: NDArray[np.float32], rng: np.random.Generator
@@ -95,11 +105,14 @@ class Augmentation:
                 "know; set augmentation.sensor_noise to 0"
             )
         noise = DepthNoise().scaled(float(rng.uniform(0, self.sensor_noise)))
-        return noise.apply(depth, sample.intrinsics, rng)
+        resized = noise.resized(depth.shape[1] / _SENSOR_WIDTH)
+        return resized.apply(depth, sample.intrinsics, rng)
 
     def geometry(self, rng: np.random.Generator, height: int, width: int) -> tuple[Affine, float]:
         """A random affine (2, 3) about the frame's centre, and its magnification."""
         turn = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
+        if self.quarter_turns:
+            turn += np.pi / 2 * rng.integers(4)
         zoom = float(np.exp(rng.uniform(*np.log(self.zoom))))
         mirror = -1.0 if rng.random() < self.flip else 1.0
         move = rng.uniform(-self.shift, self.shift, size=2) * min(height, width)

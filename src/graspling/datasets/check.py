@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from graspling.datasets.sample import Dataset, Sample
@@ -28,7 +29,7 @@ class Report:
         ranges: name -> (least, median, most) of grasps an image, width and jaw (pixels), angle
             (degrees), depth (metres; 1st, 50th, 99th percentile).
         sizes: "WIDTHxHEIGHT" -> frames.
-        outside: grasps whose centre is outside their frame.
+        outside: grasps whose centre is outside their frame; with no part inside it is a fault.
         missing_depth: share of depth pixels that are missing, or None without depth.
         splits: name -> "folds, unit, hash".
         left_out: rows that hold no grasp though the format allows them (NaN in Cornell).
@@ -112,6 +113,14 @@ def check(dataset: Dataset, *, progress: bool = True) -> Report:
             jaws.append(sample.grasps.jaw)
             angles.append(np.rad2deg(sample.grasps.angle))
             outside += _outside(sample.grasps, sample)
+            far = _far(sample.grasps, sample)
+            if far.any():
+                at = sample.grasps[far].centres[0]
+                faults.append(
+                    f"{sample_id}: {np.count_nonzero(far)} of {len(far)} grasps lie outside of the "
+                    f"{size} frame, one of them at {at[0]:.0f}, {at[1]:.0f}; are they of another "
+                    "image size?"
+                )
         negatives += len(sample.negatives or Grasps.empty())
     ranges = {}
     for name, values, ends in (
@@ -151,6 +160,15 @@ def _outside(grasps: Grasps, sample: Sample) -> int:
     u, v = grasps.u, grasps.v
     inside = (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
     return int(np.count_nonzero(~inside))
+
+
+def _far(grasps: Grasps, sample: Sample) -> NDArray[np.bool_]:
+    """(N,) bool: the whole rectangle is outside of the frame, by its corners' bounding box."""
+    height, width = sample.size
+    corners = grasps.to_rectangles()
+    least, most = corners.min(axis=1), corners.max(axis=1)
+    inside = (most > -0.5).all(axis=1) & (least < (width - 0.5, height - 0.5)).all(axis=1)
+    return np.asarray(~inside)
 
 
 def _splits(dataset: Dataset) -> tuple[dict[str, str], list[str]]:

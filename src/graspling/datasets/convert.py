@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +125,7 @@ class FolderWriter(Writer):
         if sample.mask is not None:
             entry["mask"] = self.image(f"mask/{stem}.png", sample.mask * np.uint8(255))
         if sample.intrinsics is not None:
-            entry["intrinsics"] = asdict(sample.intrinsics)
+            entry["intrinsics"] = sample.intrinsics.to_dict()
         if sample.id in self.authors:
             entry["author"] = self.authors[sample.id]
         if sample.object_id is not None:

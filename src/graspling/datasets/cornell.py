@@ -22,13 +22,16 @@ Two layouts are recognised:
 - **recovered**: ``dataset.json`` with the crop's place in the frame, ``images/pcdNNNNr.jpg``,
   ``annotations/``, ``objects.csv``, ``unlabelled/`` (whole frames, cropped here to the same
   window), ``splits/``, ``rectangle_exact.json``. Colour only. ``exact=true`` keeps only the
-  rectangles whose corners are exact; images left without any are left out.
+  rectangles whose corners are exact; images left without any are left out. ``match=true`` gives
+  the unlabelled frames the softness and the black borders of the labelled ones, for training on
+  both (see :mod:`graspling.datasets.matching`).
 """
 
 from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
+from graspling.datasets.matching import matched
 from graspling.datasets.options import Option, boolean, check_choice, choice
 from graspling.datasets.reading import read_grasps, read_json, read_objects, read_text
 from graspling.datasets.sample import Dataset, Frame, Labels
@@ -60,7 +64,11 @@ class Cornell(Dataset):
         "The original host is offline: search for 'cornell grasp' mirrors (for example on Kaggle), "
         "unpack one, and give the folder that holds pcd0100r.png (or the folders 01 to 10)"
     )
-    options: ClassVar[Mapping[str, Option]] = {"exact": boolean, "depth": choice(*_DEPTHS)}
+    options: ClassVar[Mapping[str, Option]] = {
+        "exact": boolean,
+        "depth": choice(*_DEPTHS),
+        "match": boolean,
+    }
 
     def __init__(
         self,
@@ -68,11 +76,13 @@ class Cornell(Dataset):
         *,
         exact: bool = False,
         depth: str = "range",
+        match: bool = False,
         strict: bool = False,
         cache_mb: float = 512,
     ) -> None:
         super().__init__(root, strict=strict, cache_mb=cache_mb)
         self.depth = check_choice("depth", depth, _DEPTHS)
+        self._match = match
         self._images: dict[str, Path] = {}
         self._positives: dict[str, Path] = {}
         self._exact: dict[str, NDArray[np.bool_]] | None = None
@@ -82,6 +92,8 @@ class Cornell(Dataset):
         else:
             if exact:
                 raise self.unusable("exact=true needs rectangle_exact.json of the recovered layout")
+            if match:
+                raise self.unusable("match=true is for the recovered layout")
             self._find_original()
         self.ids = tuple(sorted(self._positives.keys() - self.dropped_ids))
         self.unlabelled_ids = tuple(sorted(self._images.keys() - self._positives.keys()))
@@ -152,6 +164,9 @@ class Cornell(Dataset):
             u, v, width, height = self._window
             if rgb.shape[:2] == (KINECT.height, KINECT.width):
                 rgb = np.ascontiguousarray(rgb[v : v + height, u : u + width])
+                if self._match and self.ids:
+                    donor = self.ids[zlib.crc32(sample_id.encode()) % len(self.ids)]
+                    rgb = matched(rgb, read_rgb(self._images[donor]))
             return Frame(rgb=rgb, intrinsics=KINECT.crop(u, v, width, height))
         camera = assumed_camera(*rgb.shape[:2])
         depth, path = None, self._depth_file(sample_id)

@@ -38,6 +38,11 @@ class Frame:
         return image.shape[0], image.shape[1]
 
     @property
+    def focal(self) -> float | None:
+        """Focal length of the camera, pixels, or None when it is not known."""
+        return None if self.intrinsics is None else self.intrinsics.focal
+
+    @property
     def arrays(self) -> list[NDArray[Any]]:
         """The images that are there: colour, depth, mask."""
         return [image for image in (self.rgb, self.depth, self.mask) if image is not None]

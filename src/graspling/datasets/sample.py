@@ -21,6 +21,7 @@ from graspling.datasets.options import Option, boolean, number
 from graspling.datasets.records import FileFault, Frame, Labels, Sample
 from graspling.datasets.splits import Splits, image_wise, object_wise
 from graspling.errors import InputError
+from graspling.evaluation.rectangle import JawRule
 from graspling.grasps import Grasps
 
 __all__ = ["Dataset", "FileFault", "Frame", "Labels", "Picture", "Sample"]
@@ -41,6 +42,8 @@ class Dataset(ABC):
         unlabelled_ids: frames without labels, sorted.
         skipped_ids: frames that somebody left out on purpose; nothing reads them.
         objects: object id of each id for which it is known.
+        identity: what tells data whose ids are the same apart; empty where an id says enough.
+        height_range: of the camera above the table, metres, or None when it is not known.
         dropped_ids: labelled ids that an option leaves out (a split may still name them).
 
     Raises:
@@ -51,6 +54,7 @@ class Dataset(ABC):
     kind: ClassVar[str]
     terms: ClassVar[str]
     how_to_get: ClassVar[str]
+    jaw_rule: ClassVar[JawRule] = "half"
     common_options: ClassVar[Mapping[str, Option]] = {"strict": boolean, "cache_mb": number}
     options: ClassVar[Mapping[str, Option]] = {}
 
@@ -58,6 +62,8 @@ class Dataset(ABC):
         self.root = Path(root)
         self.name = self.kind
         self.strict = strict
+        self.identity = ""
+        self.height_range: tuple[float, float] | None = None
         self.ids: tuple[str, ...] = ()
         self.unlabelled_ids: tuple[str, ...] = ()
         self.skipped_ids: tuple[str, ...] = ()

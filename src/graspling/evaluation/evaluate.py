@@ -3,12 +3,16 @@
 The best grasp always counts: the threshold is 0, so that no image is left out silently, and a
 detector that finds nothing is wrong there. Grasps and labels meet in pixels of the frame. No label
 and no mask of the data set reaches the detector.
+
+Data sets that know more are told more about: a grasp that meets only a label of which nobody knows
+whether it holds counts as wrong, and how many these are is said; where nothing can be grasped,
+silence is the right answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,7 @@ from graspling.datasets.sample import Dataset, Sample
 from graspling.detector import Detector
 from graspling.errors import InputError
 from graspling.evaluation.intervals import wilson
-from graspling.evaluation.rectangle import JAW_RULE, Agreement, Rule
+from graspling.evaluation.rectangle import JAW_RULES, Agreement, JawRule, Rule
 from graspling.grasps import Grasps
 
 ANGLE_LIMITS = (30, 25, 20, 15, 10)
@@ -64,16 +68,37 @@ def choose(dataset: Dataset, split: str = "", fold: int = 0, part: str = "test")
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One image: the best grasp (an empty table when none was found) and how it fits the labels."""
+    """One image: the best grasp (an empty table when none was found), how it fits the labels, and
+    how it fits the ambiguous ones."""
 
     id: str
     object_id: str
     grasp: Grasps
     agreement: Agreement
+    ambiguous: Agreement
 
     def correct(self, rule: Rule) -> bool:
         """Whether there is a grasp and the rule accepts it."""
         return bool(self.agreement.correct(rule).any())
+
+    def unknown(self, rule: Rule) -> bool:
+        """Whether only an ambiguous label accepts the grasp: nobody knows whether it is right."""
+        return not self.correct(rule) and bool(self.ambiguous.correct(rule).any())
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Images in which nothing can be grasped, judged with the threshold of the model's card.
+
+    Attributes:
+        n: such images.
+        silent: those without a grasp.
+        grasps: found in all of them, at most 10 an image.
+    """
+
+    n: int = 0
+    silent: int = 0
+    grasps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +112,9 @@ class Result:
         unlabelled: ids of the subset without a single label rectangle; they cannot be judged.
         model, seed, crop: of the model, from its card.
         trained_on: how many of the judged ids the card lists as training.
+        data: name of the data set.
+        jaw_rule: see graspling.evaluation.rectangle.JAW_RULES.
+        silence: of the images in which nothing can be grasped.
     """
 
     judged: tuple[Judged, ...]
@@ -98,6 +126,8 @@ class Result:
     crop: str
     trained_on: int
     data: str = ""
+    jaw_rule: JawRule = "half"
+    silence: Silence = Silence()
     verdicts: dict[str, bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +148,17 @@ class Result:
     def interval(self) -> tuple[float, float]:
         """Wilson 95 % interval of the accuracy."""
         return wilson(sum(self.verdicts.values()), self.n)
+
+    @property
+    def unknown(self) -> int:
+        """Images whose best grasp only an ambiguous label accepts; they count as wrong."""
+        return sum(judged.unknown(self.rule) for judged in self.judged)
+
+    @property
+    def accuracy_known(self) -> float | None:
+        """Accuracy over the images whose best grasp is known to be right or wrong."""
+        known = self.n - self.unknown
+        return sum(self.verdicts.values()) / known if known else None
 
     @property
     def failures(self) -> tuple[Judged, ...]:
@@ -145,6 +186,9 @@ class Result:
             "accuracy": self.accuracy,
             "n": self.n,
             "interval": list(self.interval),
+            "unknown": self.unknown,
+            "accuracy_known": self.accuracy_known,
+            "silence": asdict(self.silence),
             "by_angle": self.by_angle(),
             "by_iou": self.by_iou(),
             "iou_only": self.share(_replace(self.rule, iou_only=True)),
@@ -154,7 +198,7 @@ class Result:
             "part": self.subset.part,
             "data": self.data,
             "crop": self.crop,
-            "jaw_rule": JAW_RULE,
+            "jaw_rule": JAW_RULES[self.jaw_rule],
             "rule": self.rule.to_dict(),
             "threshold": 0.0,
             "model": self.model,
@@ -188,16 +232,21 @@ def evaluate(
     chosen = subset if isinstance(subset, Subset) else Subset(tuple(subset))
     judged: list[Judged] = []
     unlabelled: list[str] = []
+    quiet: list[int] = []
     for sample_id in progress(chosen.ids) if progress else chosen.ids:
         sample = dataset[sample_id]
-        if sample.grasps is None or len(sample.grasps) == 0:
-            unlabelled.append(sample_id)
-        else:
-            judged.append(judge(detector, sample))
+        if sample.grasps is not None and len(sample.grasps):
+            judged.append(judge(detector, sample, dataset.jaw_rule))
+            continue
+        unlabelled.append(sample_id)
+        if nothing_to_grasp(sample):
+            found = detector.detect(sample.rgb, sample.depth, top=10, focal=sample.focal)
+            quiet.append(len(found))
     if not judged:
         raise InputError(f"none of the {len(chosen.ids)} images has a label to judge by")
     card = detector.card
-    training = set(card.trained_on.ids)
+    same = card.trained_on.identity == dataset.identity
+    training = set(card.trained_on.ids if same else ())
     return Result(
         judged=tuple(judged),
         rule=rule or Rule(),
@@ -208,15 +257,26 @@ def evaluate(
         crop=card.preparation.crop,
         trained_on=sum(one.id in training for one in judged),
         data=dataset.name,
+        jaw_rule=dataset.jaw_rule,
+        silence=Silence(len(quiet), quiet.count(0), sum(quiet)),
     )
 
 
-def judge(detector: Detector, sample: Sample) -> Judged:
+def nothing_to_grasp(sample: Sample) -> bool:
+    """Whether the data set knows that no grasp in the image holds: it was labelled, negatives were
+    looked for, and there is neither a good nor an ambiguous one."""
+    if sample.grasps is None or sample.negatives is None:
+        return False
+    return not len(sample.grasps) and not len(sample.ambiguous or ())
+
+
+def judge(detector: Detector, sample: Sample, jaw: JawRule = "half") -> Judged:
     """The best grasp of one labelled image and how it agrees with each label."""
-    labels = sample.grasps if sample.grasps is not None else Grasps.empty()
-    grasp = detector.detect(sample.rgb, sample.depth, top=1, threshold=0.0)
+    labels, ambiguous = (found or Grasps.empty() for found in (sample.grasps, sample.ambiguous))
+    grasp = detector.detect(sample.rgb, sample.depth, top=1, threshold=0.0, focal=sample.focal)
+    agreements = (Agreement.of(grasp, found, jaw) for found in (labels, ambiguous))
     # An image whose object is not known is an object of its own.
-    return Judged(sample.id, sample.object_id or sample.id, grasp, Agreement.of(grasp, labels))
+    return Judged(sample.id, sample.object_id or sample.id, grasp, *agreements)
 
 
 def _replace(rule: Rule, **changes: Any) -> Rule:

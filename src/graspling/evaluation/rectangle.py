@@ -7,18 +7,24 @@ image; the others are options. The overlap is exact, in float: no rasterised pol
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.iou import rotated_iou_matrix
+from graspling.iou import rotated_iou, rotated_iou_matrix
 
-# Predictions of dense networks have no jaw of their own; labels keep theirs.
-JAW_RULE = "prediction: width / 2; label: its own jaw"
+JawRule = Literal["half", "label", "fifth"]
+
+# Dense networks predict no jaw; a data set says by which rule its labels are met.
+JAW_RULES: dict[JawRule, str] = {
+    "half": "prediction: width / 2; label: its own jaw",
+    "label": "the length of the gripper's pads, known from the label, on both sides",
+    "fifth": "width / 5 on both sides",
+}
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,11 @@ class Agreement:
     distance: NDArray[np.float64]
 
     @classmethod
-    def of(cls, predicted: Grasps, labels: Grasps) -> Agreement:
-        """Compare each prediction with each label."""
+    def of(cls, predicted: Grasps, labels: Grasps, jaw: JawRule = "half") -> Agreement:
+        """Compare each prediction with each label; see JAW_RULES for ``jaw``."""
         between = predicted.centres[:, None] - labels.centres[None]
         return cls(
-            rotated_iou_matrix(predicted, labels),
+            _overlap(predicted, labels, jaw),
             np.rad2deg(angle_difference(predicted.angle[:, None], labels.angle[None])),
             np.hypot(between[..., 0], between[..., 1]),
         )
@@ -95,6 +101,17 @@ class Agreement:
         return np.asarray(good.any(axis=1), dtype=bool)
 
 
+def _overlap(predicted: Grasps, labels: Grasps, jaw: JawRule) -> NDArray[np.float64]:
+    """(N, M) IoU with the jaws that the rule says."""
+    if jaw == "fifth":
+        predicted, labels = (replace(g, jaw=g.width / 5) for g in (predicted, labels))
+    if jaw != "label":
+        return rotated_iou_matrix(predicted, labels)
+    rows, columns = (i.ravel() for i in np.indices((len(predicted), len(labels))))
+    each = replace(predicted[rows], jaw=labels.jaw[columns])
+    return rotated_iou(each, labels[columns]).reshape(len(predicted), len(labels))
+
+
 def correct(
     predicted: Grasps,
     labels: Grasps,
@@ -103,7 +120,8 @@ def correct(
     at_least: bool = False,
     nearest: bool = False,
     iou_only: bool = False,
+    jaw: JawRule = "half",
 ) -> NDArray[np.bool_]:
-    """Which of the N predicted grasps are correct, (N,) bool; see :class:`Rule`."""
+    """Which of the N predicted grasps are correct, (N,) bool; see :class:`Rule`, JAW_RULES."""
     rule = Rule(iou, angle_deg, at_least, nearest, iou_only)
-    return Agreement.of(predicted, labels).correct(rule)
+    return Agreement.of(predicted, labels, jaw).correct(rule)

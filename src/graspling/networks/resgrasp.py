@@ -16,6 +16,8 @@ from graspling.networks.litegrasp import LiteGraspNetwork, PoseHead
 
 # Blocks of each stage; bottlenecks from 50 layers on.
 DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# What ResNet knows beside what table V compares.
+_BLOCKS = {**DEPTHS, 34: (3, 4, 6, 3)}
 
 
 class ResNet(nn.Module):
@@ -34,7 +36,7 @@ class ResNet(nn.Module):
         basic = depth < 50
         self.widths = [64 * 2**level * (1 if basic else 4) for level in range(4)]
         inputs = 64
-        for level, (outputs, blocks) in enumerate(zip(self.widths, DEPTHS[depth], strict=True)):
+        for level, (outputs, blocks) in enumerate(zip(self.widths, _BLOCKS[depth], strict=True)):
             stride = 2 if level else 1
             if not basic:
                 layers = [Bottleneck(inputs, outputs // 4, stride)]

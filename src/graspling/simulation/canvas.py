@@ -160,6 +160,8 @@ class Canvas:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Draw a ``mujoco.MjvScene``; (H, W, 3) colours and (H, W) depth from 1 near to 0 far,
         rows from the top."""
+        # another canvas or a film may have drawn since, or was freed
+        self._gl.make_current()
         window = self._mujoco.MjrRect(0, 0, width, height)
         rgb, depth = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.float32)
         self._mujoco.mjr_render(window, world, self.context)

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from graspling.errors import GrasplingError, MissingExtraError
-from graspling.simulation.manifest import Settings
 from graspling.simulation.pool import (
     SINGLE,
     TRIES,
     Factory,
     Failure,
-    Maker,
+    R,
+    S,
     error_of,
     failure_of,
     single_threaded,
 )
-from graspling.simulation.shards import SceneRecord
 
-_kept: tuple[Factory, Settings, Maker] | None = None  # the maker of this process, made once
+_kept: tuple[Factory[Any, Any], Any, Callable[[int], Any]] | None = (
+    None  # the maker of this process, made once
+)
 
 
-def _remote(factory: Factory, settings: Settings, scene: int) -> SceneRecord | Failure:
+def _remote(factory: Factory[S, R], settings: S, scene: int) -> R | Failure:
     global _kept
     try:
         if _kept is None or _kept[:2] != (factory, settings):
             _kept = (factory, settings, single_threaded(factory, settings))
-        return _kept[2](scene)
+        answer: R = _kept[2](scene)
+        return answer
     except Exception as error:
         return failure_of(error)
 
 
 def on_ray(
-    factory: Factory,
-    settings: Settings,
+    factory: Factory[S, R],
+    settings: S,
     scenes: Iterable[int],
     workers: int,
     address: str = "",
-) -> Generator[SceneRecord, None, None]:
+) -> Generator[R, None, None]:
     """Scenes as they are done, made by ``workers`` tasks at a time of a Ray cluster.
 
     Args:

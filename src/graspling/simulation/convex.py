@@ -39,7 +39,7 @@ def decompose(vertices: Floats, faces: NDArray[Any]) -> list[Floats]:
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     hull = mesh.convex_hull
     if _deepest_dent(mesh, hull) < _CONVEX * np.ptp(vertices, axis=0).max():
-        return [_thinned(np.asarray(hull.vertices))]
+        return [thinned(np.asarray(hull.vertices), 128)]
     try:
         import coacd
     except ImportError:
@@ -66,7 +66,7 @@ def _deepest_dent(mesh: Any, hull: Any) -> float:
     return float(np.quantile(gaps, 0.97) - edge)
 
 
-def _thinned(corners: Floats, count: int = 128) -> Floats:
+def thinned(corners: Floats, count: int) -> Floats:
     """The corners of a hull, of many only those that stick out most in ``count`` directions."""
     if len(corners) <= count:
         return corners

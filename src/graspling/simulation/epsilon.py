@@ -120,4 +120,5 @@ def contact_points(contacts: Contacts, axes: NDArray[np.float32]) -> tuple[Float
     points = np.einsum("gka,gab->gkb", local, axes)
     points -= points.mean(axis=1, keepdims=True)
     normals = -np.einsum("gka,gab->gkb", contacts.normals.astype(np.float64), axes)
-    return points, normals / np.linalg.norm(normals, axis=2, keepdims=True)
+    length = np.linalg.norm(normals, axis=2, keepdims=True)  # 0 where nothing is touched
+    return points, normals / np.maximum(length, 1e-9)

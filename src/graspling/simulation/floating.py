@@ -15,19 +15,26 @@ _STIFF, _HARD = [0.008, 1.0], [0.99, 0.999, 0.001, 0.5, 2.0]  # MuJoCo's solref 
 
 
 def add_gripper(mujoco: Any, spec: Any, gripper: Gripper, settings: TrialSettings) -> None:
-    grip = min(settings.grip, gripper.max_force)
+    """A gripper on drives along its own axes; joints and actuators x, y, z, right, left."""
     slide = mujoco.mjtJoint.mjJNT_SLIDE
     base = spec.worldbody.add_body(name="base")
     hand = base.add_body(name="hand", gravcomp=1, explicitinertial=True, mass=settings.mass)
     hand.inertia = [1e-3] * 3
     for name, axis in (("x", [1, 0, 0]), ("y", [0, 1, 0]), ("z", [0, 0, 1])):
         hand.add_joint(name=name, type=slide, axis=axis)
-    friction = [settings.friction, 0.005, 0.0001]
-    shell = {
-        "type": mujoco.mjtGeom.mjGEOM_BOX,
+    drives = (("x", 6e3, 100.0), ("y", 6e3, 100.0), ("z", 4e3, settings.drive))
+    for name, stiffness, force in drives:
+        damping = 2 * np.sqrt(stiffness * (settings.mass + 0.1))
+        _drive(mujoco, spec, name, stiffness, damping, force)
+    add_fingers(mujoco, spec, hand, gripper, settings)
+
+
+def shell(mujoco: Any, friction: float) -> dict[str, Any]:
+    """Attributes of a geom of the gripper: solid for objects and the table, not for itself."""
+    return {
         "contype": 2,
         "conaffinity": 1,
-        "friction": friction,
+        "friction": [friction, 0.005, 0.0001],
         "priority": 1,
         "condim": 4,
         # the default contact yields in proportion to force / mass: 40 N on a light finger would
@@ -35,13 +42,22 @@ def add_gripper(mujoco: Any, spec: Any, gripper: Gripper, settings: TrialSetting
         "solref": _STIFF,
         "solimp": _HARD,
     }
-    hand.add_geom(pos=gripper.palm.centre, size=gripper.palm.size / 2, **shell)
+
+
+def add_fingers(
+    mujoco: Any, spec: Any, hand: Any, gripper: Gripper, settings: TrialSettings
+) -> None:
+    """Palm and fingers of limited force on a body whose frame is the gripper's house frame; joints
+    and actuators right, left."""
+    grip = min(settings.grip, gripper.max_force)
+    solid = {"type": mujoco.mjtGeom.mjGEOM_BOX, **shell(mujoco, settings.friction)}
+    hand.add_geom(pos=gripper.palm.centre, size=gripper.palm.size / 2, **solid)
     for name, side in (("right", 1), ("left", -1)):
         finger = hand.add_body(name=name, gravcomp=1, explicitinertial=True, mass=0.05)
         finger.inertia = [2e-5] * 3
         finger.add_joint(
             name=name,
-            type=slide,
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
             axis=[side, 0, 0],
             limited=mujoco.mjtLimited.mjLIMITED_TRUE,
             range=[gripper.min_opening / 2, gripper.opening / 2 + 0.001],
@@ -54,16 +70,12 @@ def add_gripper(mujoco: Any, spec: Any, gripper: Gripper, settings: TrialSetting
         )
         for box in gripper.fingers:
             centre = box.centre * [side, 1, 1]
-            finger.add_geom(pos=centre, size=box.size / 2, **shell)
+            finger.add_geom(pos=centre, size=box.size / 2, **solid)
     both = spec.add_equality(
         type=mujoco.mjtEq.mjEQ_JOINT, name1="right", name2="left", objtype=mujoco.mjtObj.mjOBJ_JOINT
     )
     both.data[:5] = [0, 1, 0, 0, 0]
     both.solref, both.solimp = _STIFF, _HARD
-    drives = (("x", 6e3, 100.0), ("y", 6e3, 100.0), ("z", 4e3, settings.drive))
-    for name, stiffness, force in drives:
-        damping = 2 * np.sqrt(stiffness * (settings.mass + 0.1))
-        _drive(mujoco, spec, name, stiffness, damping, force)
     for name in ("right", "left"):
         _drive(mujoco, spec, name, 2e4, 0.0, grip)
 

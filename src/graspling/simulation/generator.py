@@ -49,7 +49,7 @@ def generate(
     *,
     workers: int = 1,
     ray: str | None = None,
-    factory: Factory | None = None,
+    factory: Factory[Settings, SceneRecord] | None = None,
     progress: bool = True,
 ) -> Report:
     """Generate a data set, or go on with one that was interrupted.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -122,6 +123,20 @@ class Manifest:
     def __post_init__(self) -> None:
         # as it comes back from the file: a tuple is a list there
         object.__setattr__(self, "described", json.loads(json.dumps(dict(self.described))))
+
+    @property
+    def identity(self) -> str:
+        """12 hex digits that tell which frames an id stands for: of settings, gripper and cameras,
+        but for the number of frames."""
+        asked = asdict(replace(self.settings, frames=1))
+        text = json.dumps([asked, self.described], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def height_range(self) -> tuple[float, float]:
+        """Least and largest height of a camera above the table, metres."""
+        heights = [camera["height"] for camera in self.described["cameras"]]
+        return float(min(low for low, _ in heights)), float(max(high for _, high in heights))
 
     def finish(self, indices: Sequence[ShardIndex]) -> Manifest:
         """With what the shards hold."""

@@ -95,6 +95,14 @@ class DepthNoise:
         values["loss"] = min(values["loss"], 1.0)
         return replace(self, **values)
 
+    def resized(self, factor: float) -> DepthNoise:
+        """The same sensor on images ``factor`` > 0 times as wide as those that it was stated for:
+        every length in pixels follows, the number of missing patches a frame stays."""
+        names = ("shift", "shift_length", "smear", "step", "white", "smooth", "length")
+        values = {name: getattr(self, name) * factor for name in names}
+        radius = self.window_radius * factor
+        return replace(self, **values, window_radius=radius, windows=self.windows / factor**2)
+
     def apply(self, depth: Depth, intrinsics: Intrinsics, rng: Generator) -> Depth:
         """(H, W) float32 metres as the sensor would give them, 0 = missing.
 

@@ -14,23 +14,25 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from graspling.errors import GrasplingError
-from graspling.simulation.manifest import Settings
-from graspling.simulation.shards import SceneRecord
 
-Maker = Callable[[int], SceneRecord]
+S = TypeVar("S")
+R = TypeVar("R")
+S_contra = TypeVar("S_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Factory(Protocol):
-    """Makes the maker of scenes in each worker; a class that can be imported by its name."""
+class Factory(Protocol[S_contra, R_co]):
+    """Makes, from settings, the maker of scenes (or of what else has a number) in each worker; a
+    class that can be imported by its name."""
 
-    def __call__(self, settings: Settings) -> Maker:
+    def __call__(self, settings: S_contra) -> Callable[[int], R_co]:
         """The maker."""
         ...
 
-    def describe(self, settings: Settings) -> Mapping[str, Any]:
+    def describe(self, settings: S_contra) -> Mapping[str, Any]:
         """Gripper, cameras and what else decides, in full; raises InputError when something that
         the settings name is not there."""
         ...
@@ -54,13 +56,13 @@ class Failure:
 
 
 def local(
-    factory: Factory,
-    settings: Settings,
+    factory: Factory[S, R],
+    settings: S,
     scenes: Iterable[int],
     workers: int,
     *,
     seconds: float = 600.0,
-) -> Generator[SceneRecord, None, None]:
+) -> Generator[R, None, None]:
     """Scenes as they are done, made by ``workers`` processes of this machine.
 
     A worker that dies, or that takes longer than ``seconds`` for a scene, is replaced and its
@@ -75,9 +77,9 @@ def local(
     waiting = iter(scenes)
     again: list[int] = []
     deaths: dict[int, int] = {}
-    team: list[_Worker] = []
+    team: list[_Worker[S, R]] = []
 
-    def feed(worker: _Worker) -> None:
+    def feed(worker: _Worker[S, R]) -> None:
         number = again.pop() if again else next(waiting, None)
         if number is None:
             worker.stop()
@@ -85,7 +87,7 @@ def local(
         else:
             worker.give(number)
 
-    def replace(worker: _Worker, reason: str) -> None:
+    def replace(worker: _Worker[S, R], reason: str) -> None:
         worker.stop()
         team.remove(worker)
         deaths[worker.scene] = deaths.get(worker.scene, 0) + 1
@@ -121,10 +123,10 @@ def local(
             worker.stop()
 
 
-class _Worker:
+class _Worker(Generic[S, R]):
     """A process, the pipe to it and the scene that it is making."""
 
-    def __init__(self, factory: Factory, settings: Settings) -> None:
+    def __init__(self, factory: Factory[S, R], settings: S) -> None:
         # spawn: a fork would inherit the threads and the OpenGL context of its parent
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
@@ -160,10 +162,10 @@ def _environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(pipe: Any, factory: Factory, settings: Settings) -> None:
+def _work(pipe: Any, factory: Factory[S, R], settings: S) -> None:
     """What a worker does, until the other end of the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
-    maker: Maker | None = None
+    maker: Callable[[int], R] | None = None
     while True:
         try:
             number = pipe.recv()
@@ -171,7 +173,7 @@ def _work(pipe: Any, factory: Factory, settings: Settings) -> None:
             return
         try:
             maker = maker or single_threaded(factory, settings)
-            answer: SceneRecord | Failure = maker(number)
+            answer: R | Failure = maker(number)
         except Exception as error:
             answer = failure_of(error)
         try:
@@ -180,7 +182,7 @@ def _work(pipe: Any, factory: Factory, settings: Settings) -> None:
             return
 
 
-def single_threaded(factory: Factory, settings: Settings) -> Maker:
+def single_threaded(factory: Factory[S, R], settings: S) -> Callable[[int], R]:
     import cv2
 
     cv2.setNumThreads(1)

@@ -48,6 +48,7 @@ class Renderer:
         self._scene: Scene | None = None
         self._world: Any = None
         self._shadow: ShadowMap | None = None
+        self._unlit = True  # the shadow of this scene is not cast yet
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -65,20 +66,33 @@ class Renderer:
         """One frame. Views of the same scene one after the other share its preparation."""
         width, height = view.intrinsics.width, view.intrinsics.height
         canvas = self._prepared(scene, width, height)
+        if self._unlit:
+            self._shadow, self._unlit = self._cast(canvas, scene), False
         drawing.aim(self._world, view)
         drawing.only_ids(self._world, False)
         rgb, raw = canvas.shot(self._world, width, height)
         drawing.only_ids(self._world, True)
         ids, _ = canvas.shot(self._world, width, height)
-        # the depth buffer holds 1 at NEAR and 0 at FAR, which keeps its precision
-        near, far = np.float32(drawing.NEAR), np.float32(drawing.FAR)
-        depth = near * far / (near + raw * (far - near))
+        depth = _metres(raw)
         return RenderedFrame(
             shaded(rgb, depth, view, scene.look, self._shadow),
             depth,
             np.ascontiguousarray(ids[:, :, 0]),
             view,
         )
+
+    def shape(
+        self, scene: Scene, view: CameraView
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Depth and segmentation of a frame, without shadows and what they cost."""
+        width, height = view.intrinsics.width, view.intrinsics.height
+        canvas = self._prepared(scene, width, height)
+        drawing.aim(self._world, view)
+        drawing.only_ids(self._world, False)
+        _, raw = canvas.shot(self._world, width, height)
+        drawing.only_ids(self._world, True)  # which leaves the table out
+        ids, _ = canvas.shot(self._world, width, height)
+        return _metres(raw), np.ascontiguousarray(ids[:, :, 0])
 
     def _prepared(self, scene: Scene, width: int, height: int) -> Canvas:
         canvas = self._canvas
@@ -87,8 +101,7 @@ class Renderer:
             canvas = self._canvas = Canvas(width, height)
         if self._scene is not scene:
             self._world = drawing.draw(canvas, scene)
-            self._shadow = self._cast(canvas, scene)
-            self._scene = scene
+            self._scene, self._unlit = scene, True
         return canvas
 
     def _cast(self, canvas: Canvas, scene: Scene) -> ShadowMap | None:
@@ -103,3 +116,9 @@ class Renderer:
         _, raw = canvas.shot(self._world, side, side)
         depth = np.where(raw > 0, (1 - raw) * np.float32(far), np.float32(1e3))
         return ShadowMap(depth, pose, half)
+
+
+def _metres(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From the depth buffer, which holds 1 at NEAR and 0 at FAR, as keeps its precision."""
+    near, far = np.float32(drawing.NEAR), np.float32(drawing.FAR)
+    return np.asarray(near * far / (near + raw * (far - near)), np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,19 +36,63 @@ class Batch:
         target: (N, 4, S, S) float32, see graspling.maps.
         inside: (N, S, S) bool: a grasp is defined.
         ignored: (N, S, S) bool: ambiguous.
+        ids: of the images.
+        labelled: how many of the images, the first ones, have labels; all unless it is said.
+        view: number of the augmentation that they have; equal numbers, equal images.
+        free: unlabelled images in two views, for semi-supervision.
     """
 
     image: Tensor
     target: Tensor
     inside: Tensor
     ignored: Tensor
+    ids: tuple[str, ...] = ()
+    labelled: int = -1
+    view: int = 0
+    free: Free | None = None
+
+    def __post_init__(self) -> None:
+        if self.labelled < 0:
+            object.__setattr__(self, "labelled", len(self.image))
 
     def to(self, device: torch.device, *, channels_last: bool = True) -> Batch:
         """The batch on a device, the image in the layout that convolutions like."""
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        return Batch(
-            self.image.to(device, memory_format=layout, non_blocking=True),
-            *(t.to(device, non_blocking=True) for t in (self.target, self.inside, self.ignored)),
+        return replace(
+            self,
+            image=self.image.to(device, memory_format=layout, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+            inside=self.inside.to(device, non_blocking=True),
+            ignored=self.ignored.to(device, non_blocking=True),
+            free=self.free and self.free.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Free:
+    """M images without labels, each seen weakly and strongly augmented.
+
+    Attributes:
+        weak: (M, C, S, S) float32, what the teacher sees.
+        strong: (M, C, S, S) float32, what the student sees.
+        turn: (M, 2, 3) float32: pixels of the weak view to pixels of the strong one.
+        truth: the labels in pixels of the weak view where they are known, for the log alone.
+        epoch: of the run.
+    """
+
+    weak: Tensor
+    strong: Tensor
+    turn: Tensor
+    truth: tuple[Grasps | None, ...]
+    epoch: int
+
+    def to(self, device: torch.device) -> Free:
+        """The images on a device."""
+        return replace(
+            self,
+            weak=self.weak.to(device, non_blocking=True),
+            strong=self.strong.to(device, non_blocking=True),
+            turn=self.turn.to(device, non_blocking=True),
         )
 
 
@@ -61,7 +105,13 @@ class Batches:
         size: images a batch; a smaller rest is left out (the next epoch shuffles anew), except
             when there are fewer images than that.
         taper: see graspling.maps.encode.
+        hidden_focal: probability that the camera's focal length is kept from the preparation, so
+            that a network with a scale cue works without it, too.
         workers: threads that prepare images.
+        share: (rank, count): of each batch, every count-th image from number rank on, for one
+            process of several.
+        steps: batches an epoch, from as many passes over the images as that takes; 0: one pass.
+        views: different augmentations of each image, in turn; 0: new ones in each pass.
     """
 
     def __init__(
@@ -73,57 +123,93 @@ class Batches:
         *,
         size: int,
         taper: float = 0.0,
+        hidden_focal: float = 0.0,
         seed: int = 0,
         workers: int = 1,
+        share: tuple[int, int] = (0, 1),
+        steps: int = 0,
+        views: int = 0,
     ) -> None:
         if not ids:
             raise InputError(f"{dataset.name}: no labelled images to train on")
         self.dataset, self.ids = dataset, list(ids)
         self.preparation, self.augmentation = preparation, augmentation
         self.size, self.taper, self.seed, self.workers = size, taper, seed, workers
+        self.hidden_focal = hidden_focal
+        self.share = share
+        self.steps, self.views = steps, views
         self.seconds_waited = 0.0
 
     def __len__(self) -> int:
         """Batches an epoch."""
+        return self.steps or self.per_pass
+
+    @property
+    def per_pass(self) -> int:
+        """Batches of one pass over the images."""
         return max(len(self.ids) // self.size, 1)
 
-    def order(self, epoch: int) -> list[str]:
-        """The ids in the order of this epoch."""
-        shuffle = np.random.default_rng([self.seed, epoch, 0]).permutation(len(self.ids))
+    @property
+    def passes(self) -> int:
+        """Passes that an epoch needs; the last one may end early."""
+        return -(-len(self) // self.per_pass)
+
+    def order(self, number: int) -> list[str]:
+        """The ids in the order of a pass."""
+        shuffle = np.random.default_rng([self.seed, number, 0]).permutation(len(self.ids))
         return [self.ids[i] for i in shuffle]
+
+    def groups(self, epoch: int) -> list[tuple[list[str], int]]:
+        """The ids of each batch of an epoch, with the number of the pass that it belongs to."""
+        found = []
+        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
+            order = self.order(number)
+            starts = range(0, self.per_pass * self.size, self.size)
+            found += [(order[i : i + self.size], number) for i in starts]
+        return found[: len(self)]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number ``start`` on.
 
         ``seconds_waited`` grows by the time that the caller was kept waiting.
         """
-        order = self.order(epoch)
-        groups = [order[i * self.size : (i + 1) * self.size] for i in range(len(self))][start:]
+        rank, count = self.share
+        groups = [(ids[rank::count], number) for ids, number in self.groups(epoch)[start:]]
         with ThreadPoolExecutor(self.workers, thread_name_prefix="batches") as pool:
-            pending = [pool.submit(self.load, group, epoch) for group in groups[:_AHEAD]]
+            pending = [pool.submit(self.load, *group) for group in groups[:_AHEAD]]
             for number in range(len(groups)):
                 began = time.perf_counter()
                 batch = pending.pop(0).result()
                 self.seconds_waited += time.perf_counter() - began
                 if number + _AHEAD < len(groups):
-                    pending.append(pool.submit(self.load, groups[number + _AHEAD], epoch))
+                    pending.append(pool.submit(self.load, *groups[number + _AHEAD]))
                 yield batch
 
-    def load(self, ids: Sequence[str], epoch: int) -> Batch:
-        """One batch, augmented as in the given epoch."""
+    def load(self, ids: Sequence[str], number: int) -> Batch:
+        """One batch, augmented as in the given pass."""
+        view = number % self.views if self.views else number
         side, channels = self.preparation.size, self.preparation.channels
         image = np.empty((len(ids), channels, side, side), np.float32)
         target = np.empty((len(ids), 4, side, side), np.float32)
         inside = np.empty((len(ids), side, side), bool)
         ignored = np.empty((len(ids), side, side), bool)
         for row, sample_id in enumerate(ids):
-            rng = generator(self.seed, epoch, sample_id)
+            rng = generator(self.seed, view, sample_id)
             sample, affine = self.augmentation(self.dataset[sample_id], rng)
-            prepared = self.preparation(sample.rgb, sample.depth, extra=affine)
+            # drawn in any case, so that what follows does not depend on the data set
+            focal = sample.focal if rng.random() >= self.hidden_focal else None
+            prepared = self.preparation(sample.rgb, sample.depth, extra=affine, focal=focal)
             found = targets(sample, prepared.affine, side, self.taper)
             image[row], target[row] = prepared.tensor, found.maps
             inside[row], ignored[row] = found.inside, found.ignored
-        return Batch(*(torch.from_numpy(a) for a in (image, target, inside, ignored)))
+        return Batch(
+            image=torch.from_numpy(image),
+            target=torch.from_numpy(target),
+            inside=torch.from_numpy(inside),
+            ignored=torch.from_numpy(ignored),
+            ids=tuple(ids),
+            view=view,
+        )
 
 
 def targets(sample: Sample, affine: NDArray[np.float64], side: int, taper: float) -> Targets:

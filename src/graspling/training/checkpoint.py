@@ -56,10 +56,21 @@ def make_card(
             fold=recipe.fold if split else None,
             split_hash=split.hash if split else "",
             ids=tuple(ids),
+            identity=dataset.identity,
         ),
+        height_range=_height_range(recipe, dataset),
         recipe=settings,
         seed=recipe.seed,
     )
+
+
+def _height_range(recipe: Recipe, dataset: Dataset) -> tuple[float, float] | None:
+    """Camera heights that training shows: those of the data, and nearer and farther by the zoom,
+    which divides the depth as well."""
+    if dataset.height_range is None or recipe.modality == "rgb":
+        return None
+    (low, high), (least, most) = dataset.height_range, recipe.augmentation.zoom
+    return round(low / max(most, 1.0), 2), round(high / min(least, 1.0), 2)
 
 
 def save_checkpoint(path: str | Path, network: GraspNetwork, card: Card) -> None:
@@ -88,7 +99,7 @@ def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
             "(best.safetensors)"
         )
     card = Card.from_json(metadata[METADATA_KEY], str(path))
-    network = build(card.network, card.modality)
+    network = build(card.network, card.modality, **card.recipe.get("variant", {}))
     try:
         network.load_state_dict(tensors)
     except RuntimeError:
@@ -115,11 +126,14 @@ def initialise(network: GraspNetwork, name: str | Path) -> None:
 
 
 class TorchBackend:
-    """A checkpoint as the detector's backend, for the lab (see graspling.backend.Backend)."""
+    """A checkpoint as the detector's backend, for the lab (see graspling.backends.Backend)."""
+
+    name, precision = "pytorch", "fp32"
 
     def __init__(self, path: str | Path, *, threads: int = 1) -> None:
         self.network, self.card = load_checkpoint(path)
         self.network.channels_last()
+        self.why = "the one that runs checkpoints"
         self._threads = threads
 
     @torch.inference_mode()

@@ -1,6 +1,8 @@
 """The training loop: one function, readable from top to bottom.
 
-`train` is all there is to supervised training. What it writes into its output folder:
+`train` is all there is to training; what a step minimises is a lesson (graspling.training.lessons):
+the labels alone, a teacher beside them, or images without labels. What it writes into its output
+folder:
 
 - ``recipe.yaml``: the resolved settings,
 - ``log.jsonl``: one line an epoch (losses, learning rate, images/s, share of time spent waiting
@@ -16,12 +18,14 @@ import copy
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from graspling.datasets import open_dataset
@@ -32,11 +36,19 @@ from graspling.files import write_text
 from graspling.image import Preparation
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
-from graspling.training.batches import Batch, Batches
+from graspling.training.batches import Batch
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
+from graspling.training.distillation.build import make_batches, make_lesson
+from graspling.training.lessons import Lesson
 from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
-from graspling.training.optimise import learning_rate, make_optimiser, update_average
+from graspling.training.optimise import (
+    learning_rate,
+    make_optimiser,
+    resolve_precision,
+    update_average,
+)
+from graspling.training.processes import start
 from graspling.training.recipe import Recipe
 from graspling.training.state import Progress, load_state, save_state
 from graspling.training.validation import picture, validate
@@ -44,11 +56,19 @@ from graspling.training.validation import picture, validate
 
 @dataclass(frozen=True)
 class Part:
-    """The ids that a run works on, and where they come from."""
+    """The ids that a run works on, and where they come from.
+
+    Attributes:
+        train: whose labels are used.
+        val: to validate on.
+        split: where they come from.
+        rest: of the training part beyond the recipe's fraction: images whose labels are not used.
+    """
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     split: Splits | None
+    rest: tuple[str, ...] = ()
 
 
 def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
@@ -59,29 +79,31 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     if split is not None:
         fold = split.fold(recipe.fold)
         train, val = fold.train, fold.val
+    rest: tuple[str, ...] = ()
     if recipe.fraction < 1:
-        train = tuple(label_fraction(train, recipe.fraction, recipe.seed))
+        whole, train = train, tuple(label_fraction(train, recipe.fraction, recipe.seed))
+        chosen = set(train)
+        rest = tuple(i for i in whole if i not in chosen)
     most = recipe.limit or None
-    return Part(train[:most], val[:most], split)
+    return Part(train[:most], val[:most], split, rest[:most])
 
 
 def train_step(
     network: GraspNetwork,
     batch: Batch,
-    criterion: GraspLoss,
+    lesson: Lesson,
     optimiser: torch.optim.Optimizer,
-    precision: str,
+    mean: Callable[[Tensor], Tensor] = lambda values: values,
 ) -> dict[str, float]:
-    """Forward, backward, update. Returns the losses; raises when they are not finite."""
-    device = batch.image.device.type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16"):
-        raw = network(batch.image)
-    loss, parts = criterion(raw, network.activate(raw), batch.target, batch.inside, batch.ignored)
+    """Forward, backward, update. Returns the losses, their ``mean`` over the processes; raises
+    when they are not finite."""
+    loss, parts = lesson(network, batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    nn.utils.clip_grad_norm_([*network.parameters(), *lesson.extra.parameters()], 5.0)
     optimiser.step()
-    losses = {"loss": loss.item()} | {name: part.item() for name, part in parts.items()}
+    values = mean(torch.stack([loss.detach(), *(part.detach() for part in parts.values())]))
+    losses = dict(zip(["loss", *parts], values.tolist(), strict=True))
     if not math.isfinite(losses["loss"]):
         raise GrasplingError(
             "training diverged: the loss is not finite; lower lr or use precision fp32"
@@ -89,11 +111,15 @@ def train_step(
     return losses
 
 
-def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
+def train(
+    recipe: Recipe, out: str | Path, *, resume: bool = False, devices: int = 1, nodes: int = 1
+) -> Path:
     """Train a network; returns the checkpoint to use.
 
     Ctrl-C saves the state first; a killed process loses at most ``checkpoint_seconds``. With
     ``resume``, the run goes on and ends with the same weights as one that was never interrupted.
+    ``devices`` and ``nodes`` divide the work, not the result (see graspling.training.processes);
+    the first process writes, and ``out`` must be seen by all.
 
     Raises:
         InputError: the recipe or data cannot be used, or ``out`` holds another run.
@@ -104,47 +130,77 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
         raise InputError(f"{folder} holds a run already; use --resume, or another --out")
     dataset = open_dataset(recipe.data)
     part = choose_ids(dataset, recipe)
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    preparation = Preparation(modality=recipe.modality, size=recipe.size, crop=recipe.crop)
-    network = build(recipe.network, recipe.modality)
+    preparation = Preparation(
+        modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
+    )
+    network = build(recipe.network, recipe.modality, **recipe.variant)
     if recipe.init:
         initialise(network, recipe.init)
-    network.to(device).channels_last()
+    team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
+    precision = resolve_precision(recipe.precision, team.device)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    network.to(team.device).channels_last()
     average = copy.deepcopy(network).requires_grad_(False) if recipe.ema else None
     judged = average or network
-    optimiser = make_optimiser(recipe, network)
-    criterion = GraspLoss(recipe.loss)
-    batches = Batches(
-        dataset,
-        part.train,
-        preparation,
-        recipe.augmentation,
-        size=recipe.batch,
-        taper=recipe.taper,
-        seed=recipe.seed,
+    criterion = GraspLoss(recipe.loss, team.mean)
+    batches = make_batches(
+        recipe, dataset, part.train, part.rest, preparation, (team.rank, team.count)
     )
+    lesson = make_lesson(recipe, network, average, batches, criterion, precision)
+    # what learns and is saved; adapters only where there are any
+    adapters = any(True for _ in lesson.extra.parameters())
+    learner = nn.ModuleList([network, lesson.extra]) if adapters else network
+    steps = recipe.epochs * len(batches)
+    optimiser = make_optimiser(recipe, learner, steps)
     settings = recipe.to_dict()
     progress = Progress()
     if last.exists():
-        progress = load_state(last, network, average, optimiser, settings)
-    write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
-    log = Log(folder, progress.step, ended=progress.batch == 0)
-    card = make_card(recipe, network, preparation, dataset, part.train, part.split)
+        progress = load_state(last, learner, average, optimiser, settings)
+    trained = cast(GraspNetwork, team.wrap(network))
+    if team.first:
+        write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
+        log = Log(folder, progress.step, ended=progress.batch == 0)
+        card = make_card(recipe, network, preparation, dataset, part.train, part.split)
+        card = lesson.describe(card)
 
     def save() -> None:
-        save_state(last, network, average, optimiser, progress, settings)
+        if team.first:
+            save_state(last, learner, average, optimiser, progress, settings)
 
-    steps = recipe.epochs * len(batches)
+    def judge(final: bool) -> None:
+        """Validate and keep the weights, where it is time to, and draw what they say."""
+        if part.val and (final or progress.epoch % recipe.validate_every == 0):
+            found = validate(
+                judged,
+                dataset,
+                part.val,
+                preparation,
+                recipe.decoding,
+                GraspLoss(recipe.loss),  # this process judges alone
+                recipe.taper,
+            )
+            log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
+            bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
+            if progress.is_better(found.accuracy, found.loss, found.n):
+                save_checkpoint(best, judged, validated(card, found))
+        elif final:
+            save_checkpoint(best, judged, card)
+        if recipe.picture_every and (final or progress.epoch % recipe.picture_every == 0):
+            shown = (part.val or part.train)[:12]
+            drawn = folder / "predictions.png"
+            picture(drawn, judged, dataset, shown, preparation, recipe.decoding)
+            lesson.draw(folder, judged, dataset, shown, preparation)
+
+    images = min(recipe.batch, len(part.train))
     bar = tqdm(
-        total=steps * recipe.batch,
-        initial=progress.step * recipe.batch,
+        total=steps * images,
+        initial=progress.step * images,
         unit="img",
         # in a file, a line now and then
         mininterval=0.2 if sys.stderr.isatty() else 30,
+        disable=not team.first,
     )
     saved = began = time.monotonic()
     earlier = progress.seconds
@@ -155,9 +211,8 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
             for batch in batches.epoch(progress.epoch, progress.batch):
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(recipe, progress.step, steps)
-                losses = train_step(
-                    network, batch.to(device), criterion, optimiser, recipe.precision
-                )
+                team.seed(recipe.seed, progress.step)
+                losses = train_step(trained, batch.to(team.device), lesson, optimiser, team.mean)
                 progress.step += 1
                 progress.batch += 1
                 done += 1
@@ -165,44 +220,37 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False) -> Path:
                     update_average(average, network, recipe.ema, progress.step)
                 for name, value in losses.items():
                     progress.losses[name] = progress.losses.get(name, 0.0) + value
-                bar.update(len(batch.image))
+                bar.update(images)
                 progress.seconds = earlier + time.monotonic() - began
                 if time.monotonic() - saved > recipe.checkpoint_seconds:
                     save()
                     saved = time.monotonic()
             elapsed = max(time.monotonic() - started, 1e-9)
-            log.write(
-                "epoch",
-                epoch=progress.epoch + 1,
-                step=progress.step,
-                **{k: v / max(progress.batch, 1) for k, v in progress.losses.items()},
-                lr=optimiser.param_groups[0]["lr"],
-                images_per_second=done * recipe.batch / elapsed,
-                waiting_share=(batches.seconds_waited - waited) / elapsed,
-                seconds=progress.seconds,
-            )
+            means = {k: v / max(progress.batch, 1) for k, v in progress.losses.items()}
+            if team.first:
+                log.write(
+                    "epoch",
+                    epoch=progress.epoch + 1,
+                    step=progress.step,
+                    **lesson.summary(means),
+                    lr=optimiser.param_groups[0]["lr"],
+                    precision=precision,
+                    images_per_second=done * images / elapsed,
+                    waiting_share=(batches.seconds_waited - waited) / elapsed,
+                    seconds=progress.seconds,
+                )
             progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
-            final = progress.epoch == recipe.epochs
-            if part.val and (final or progress.epoch % recipe.validate_every == 0):
-                found = validate(
-                    judged, dataset, part.val, preparation, recipe.decoding, criterion, recipe.taper
-                )
-                log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
-                bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
-                if progress.is_better(found.accuracy, found.loss, found.n):
-                    save_checkpoint(best, judged, validated(card, found))
-            elif final:
-                save_checkpoint(best, judged, card)
-            if recipe.picture_every and (final or progress.epoch % recipe.picture_every == 0):
-                shown = (part.val or part.train)[:12]
-                picture(
-                    folder / "predictions.png", judged, dataset, shown, preparation, recipe.decoding
-                )
+            if team.first:
+                judge(final=progress.epoch == recipe.epochs)
     except KeyboardInterrupt:
+        if not team.first:
+            # quietly: anything else would have the first process killed before it has saved
+            raise SystemExit(0) from None
         save()
         bar.close()
         tqdm.write(f"stopped at epoch {progress.epoch + 1}; go on with --resume --out {folder}")
         raise
     save()
     bar.close()
+    team.finish()
     return best

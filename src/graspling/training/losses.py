@@ -26,6 +26,8 @@ def _smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.smooth_l1_loss(prediction, target, reduction="none")
 
 
+# Without any pixel that counts, sums of 0 are divided by this.
+_NOTHING = 1e-6
 # Widths well above this share of the input's side are compared by their ratio.
 _SMALL_WIDTH = 0.02
 
@@ -35,7 +37,8 @@ def _logarithmic(width: Tensor) -> Tensor:
     return torch.asinh(width / (2 * _SMALL_WIDTH))
 
 
-PIXEL_LOSSES: dict[str, PixelLoss] = {"mse": _mse, "smooth_l1": _smooth_l1}
+# Huber's loss with delta = 1 is smooth L1; its position-enhanced form is made in GraspLoss.
+PIXEL_LOSSES: dict[str, PixelLoss] = {"mse": _mse, "smooth_l1": _smooth_l1, "p_huber": _smooth_l1}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,10 @@ class LossSettings:
     """Which loss, and the weight of each part.
 
     Attributes:
-        kind: mse (GG-CNN, section V) or smooth_l1 (GR-ConvNet, section IV-E).
+        kind: mse (GG-CNN, section V), smooth_l1 (GR-ConvNet, section IV-E; LiteGrasp, equations 3
+            to 5) or p_huber (DSC-GraspNet, equation 7): Huber's loss, with the errors of cos, sin
+            and width multiplied by the true quality before it. Delta, which the paper leaves
+            out, is 1.
         quality: weight of the quality map.
         angle: weight of cos 2a and of sin 2a.
         width: weight of the width map.
@@ -69,14 +75,25 @@ class LossSettings:
 
 
 class GraspLoss:
-    """Weighted sum of the losses of the four maps, and each of them for the log."""
+    """Weighted sum of the losses of the four maps, and each of them for the log.
 
-    def __init__(self, settings: LossSettings) -> None:
-        choices = [*PIXEL_LOSSES, "bce"]
-        for name in (settings.kind, settings.quality_kind or settings.kind):
-            if name not in choices:
-                raise InputError(f"loss {name!r} is unknown; choose one of {', '.join(choices)}")
+    Args:
+        settings: which loss.
+        mean: a number's mean over the processes that train together. The counts that sums are
+            divided by go through it, so that the mean of the processes' losses is the loss of all
+            their pixels, however many each of them has.
+    """
+
+    def __init__(
+        self, settings: LossSettings, mean: Callable[[Tensor], Tensor] = lambda count: count
+    ) -> None:
+        kinds = {"kind": list(PIXEL_LOSSES), "quality_kind": ["mse", "smooth_l1", "bce"]}
+        for name, choices in kinds.items():
+            given = getattr(settings, name)
+            if given is not None and given not in choices:
+                raise InputError(f"loss: {name} is {given!r}, expected one of {', '.join(choices)}")
         self.settings = settings
+        self._mean = mean
 
     def __call__(
         self, raw: Tensor, activated: Tensor, target: Tensor, inside: Tensor, ignored: Tensor
@@ -94,7 +111,7 @@ class GraspLoss:
         counted = (~ignored).float()
         weight = counted * torch.where(inside, 1.0, how.outside)
         # With outside = 0 the mean is over grasp pixels, so the scale stays comparable.
-        total = weight.sum().clamp(min=1.0)
+        total = self._mean(weight.sum()).clamp(min=_NOTHING)
         pixel = PIXEL_LOSSES[how.kind]
 
         kind = how.quality_kind or how.kind
@@ -105,11 +122,14 @@ class GraspLoss:
             )
         else:
             quality = PIXEL_LOSSES[kind](activated[:, 0].float(), target[:, 0])
-        parts = {"quality": (quality * emphasis).sum() / emphasis.sum().clamp(min=1.0)}
+        pixels = self._mean(emphasis.sum()).clamp(min=_NOTHING)
+        parts = {"quality": (quality * emphasis).sum() / pixels}
         for channel, name in enumerate(("cos", "sin", "width"), start=1):
             guess, truth = activated[:, channel].float(), target[:, channel]
             if name == "width" and how.relative_width:
                 guess, truth = _logarithmic(guess), _logarithmic(truth)
+            if how.kind == "p_huber":
+                guess, truth = guess * target[:, 0], truth * target[:, 0]
             error = pixel(guess, truth)
             parts[name] = (error * weight).sum() / total
         loss = (

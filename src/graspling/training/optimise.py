@@ -1,4 +1,4 @@
-"""How weights move: optimiser, learning rate, moving average."""
+"""How weights move: optimiser, precision, learning rate, moving average."""
 
 from __future__ import annotations
 
@@ -7,20 +7,35 @@ import math
 import torch
 from torch import nn
 
+from graspling.errors import MissingExtraError
 from graspling.training.recipe import Recipe
 
 
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """fp32 or bf16; "auto" is bf16 on devices that compute in it."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # the processor's own instructions; oneDNN would imitate them on any other
+    capable = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16" if capable else "fp32"
+
+
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Rate at a step. One-cycle: up for 30 % of the run, then down along a cosine to nearly 0
-    (Smith and Topin 2018). A function of the step alone, so that resuming needs no state."""
-    if recipe.schedule == "constant":
-        return recipe.lr
+    """Rate at a step, as the recipe's schedule says. A function of the step alone, so that
+    resuming needs no state."""
+    return recipe.lr if recipe.schedule == "constant" else one_cycle(recipe.lr, step, steps)
+
+
+def one_cycle(highest: float, step: int, steps: int) -> float:
+    """Up for 30 % of the run, then down along a cosine to nearly 0 (Smith and Topin 2018)."""
     rise = max(0.3 * steps, 1.0)
     if step < rise:
         low, share = 1 / 25, step / rise
-        return recipe.lr * (low + (1 - low) * (1 - math.cos(math.pi * share)) / 2)
+        return highest * (low + (1 - low) * (1 - math.cos(math.pi * share)) / 2)
     share = min((step - rise) / max(steps - rise, 1.0), 1.0)
-    return recipe.lr * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * share)) / 2)
+    return highest * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * share)) / 2)
 
 
 @torch.no_grad()
@@ -34,13 +49,25 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
         ours[key].copy_(theirs[key])
 
 
-def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Adam or AdamW; what has one dimension (biases, normalisation) does not decay."""
+def make_optimiser(recipe: Recipe, network: nn.Module, steps: int) -> torch.optim.Optimizer:
+    """AdamW, Adam or Ranger21 (Wright and Demeure 2021) for a run of so many steps; what has one
+    dimension (biases, normalisation) does not decay.
+
+    Raises:
+        MissingExtraError: Ranger21's package is not installed.
+    """
     matrices = [p for p in network.parameters() if p.ndim > 1]
     vectors = [p for p in network.parameters() if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": recipe.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
+    if recipe.optimiser == "ranger21":
+        try:
+            from pytorch_optimizer import Ranger21  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtraError("pytorch_optimizer", "lab") from None
+        # The rate is the recipe's: Ranger21's own warm-up and cool-down are off.
+        return Ranger21(groups, num_iterations=steps, lr=recipe.lr, disable_lr_scheduler=True)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimiser]
     return kind(groups, lr=recipe.lr)

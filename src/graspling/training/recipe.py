@@ -15,6 +15,7 @@ import yaml
 from graspling.datasets.augment import Augmentation
 from graspling.errors import InputError
 from graspling.maps import Decoding
+from graspling.training.distillation.settings import DistillSettings, SemiSettings
 from graspling.training.losses import LossSettings
 
 T = TypeVar("T")
@@ -26,9 +27,13 @@ class Recipe:
 
     Attributes:
         network: name of a network, as `graspling models` lists them.
+        variant: settings of the network's class in place of those that belong to the name, such
+            as {attention: false} of dsc_graspnet.
         modality: rgb, depth or rgbd.
         size: side of the square input, pixels.
         crop: centre (largest centred square) or letterbox (whole frame).
+        scale_cue: see graspling.image.Preparation; for depth of data that know their camera.
+        hidden_focal: see graspling.training.batches.Batches.
         data: the data set, kind:PATH[,option=value...].
         split: name of a split of the data set, or the file of one; empty or "all": train on
             everything and keep the last weights, since nothing is left to choose the best by.
@@ -37,12 +42,14 @@ class Recipe:
         limit: at most this many images of each part; 0: all.
         init: a shipped model or a checkpoint to start from.
         epochs: passes over the training part.
-        batch: images a step.
-        optimiser: adamw or adam.
+        batch: images a step, of all processes together.
+        steps: steps an epoch, from as many passes over the images as that takes; 0: one pass.
+        optimiser: adamw, adam or ranger21.
         lr: highest learning rate.
         weight_decay: of the optimiser.
         schedule: one_cycle or constant.
-        precision: fp32 or bf16 (autocast).
+        precision: fp32, bf16 (autocast), or auto: bf16 where the device computes in it, since a
+            processor that only imitates it takes ten times as long.
         ema: decay of the moving average of the weights that is validated and kept; 0: none.
         taper: how far the target quality falls towards the rim of a grasp (0: flat, published).
         loss: see LossSettings.
@@ -53,12 +60,20 @@ class Recipe:
         picture_every: epochs between pictures of predictions; 0: none.
         checkpoint_seconds: time between saved states.
         threads: processor threads of PyTorch; 0: as it chooses.
+        unlabelled: further images: data sets or folders of frames, of which no label is used.
+        unlabelled_batch: images without labels a step; 0: as many as with labels. The rest of
+            the training part, beyond ``fraction``, is among them.
+        distill: learn from a teacher as well, see DistillSettings.
+        semi: learn from images without labels as well, see SemiSettings.
     """
 
     network: str
+    variant: dict[str, Any] = field(default_factory=dict)
     modality: Literal["rgb", "depth", "rgbd"] = "rgb"
     size: int = 224
     crop: Literal["centre", "letterbox"] = "centre"
+    scale_cue: float = 0.0
+    hidden_focal: float = 0.3
     data: str = ""
     split: str = ""
     fold: int = 0
@@ -67,11 +82,12 @@ class Recipe:
     init: str = ""
     epochs: int = 100
     batch: int = 8
-    optimiser: Literal["adamw", "adam"] = "adamw"
+    steps: int = 0
+    optimiser: Literal["adamw", "adam", "ranger21"] = "adamw"
     lr: float = 3e-3
     weight_decay: float = 1e-2
     schedule: Literal["one_cycle", "constant"] = "one_cycle"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     ema: float = 0.0
     taper: float = 0.0
     loss: LossSettings = field(default_factory=LossSettings)
@@ -82,6 +98,10 @@ class Recipe:
     picture_every: int = 20
     checkpoint_seconds: float = 120.0
     threads: int = 0
+    unlabelled: tuple[str, ...] = ()
+    unlabelled_batch: int = 0
+    distill: DistillSettings | None = None
+    semi: SemiSettings | None = None
 
     def __post_init__(self) -> None:
         positive = {"size": self.size, "epochs": self.epochs, "batch": self.batch, "lr": self.lr}
@@ -92,22 +112,42 @@ class Recipe:
             raise InputError(f"recipe: fraction is {self.fraction}, expected more than 0 to 1")
         if not 0 <= self.ema < 1:
             raise InputError(f"recipe: ema is {self.ema}, expected 0 (off) to below 1")
+        if self.steps < 0 or self.unlabelled_batch < 0:
+            raise InputError("recipe: expected steps and unlabelled_batch from 0 up")
+        if self.semi is not None and self.distill is not None:
+            raise InputError("recipe: semi and distill are two runs, one after the other")
+        if self.semi is not None and not self.ema:
+            raise InputError("recipe: semi needs ema above 0: the teacher is the moving average")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for YAML or JSON."""
-        plain: dict[str, Any] = dataclasses.asdict(self)
-        plain["augmentation"]["zoom"] = list(plain["augmentation"]["zoom"])
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         return plain
 
     def quick(self) -> Recipe:
         """The same run in seconds: two epochs of a few small images, to see that it works."""
-        small = dataclasses.replace(self, size=96, fraction=1.0, limit=16)
+        small = dataclasses.replace(self, size=96, fraction=1.0, limit=16, steps=0)
+        if self.semi is not None:
+            # something must be left without labels, and nothing is sure of itself yet
+            semi = dataclasses.replace(self.semi, pretrain=min(self.semi.pretrain, 1), confidence=0)
+            small = dataclasses.replace(small, fraction=0.5, semi=semi)
         return dataclasses.replace(small, epochs=2, batch=2, validate_every=1, picture_every=1)
 
 
-def recipe_names() -> list[str]:
-    """Recipes that come with the package."""
-    folder = resources.files("graspling.training") / "recipes"
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as they come back from a file."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+# Where the recipes of the package lie: of training by labels, and by a teacher as well.
+PLAIN, TAUGHT = "graspling.training", "graspling.training.distillation"
+
+
+def recipe_names(package: str = PLAIN) -> list[str]:
+    """Recipes that come with the package, for PLAIN or TAUGHT training."""
+    folder = resources.files(package) / "recipes"
     return sorted(
         f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
     )
@@ -119,17 +159,27 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
     Raises:
         InputError: no such recipe, not YAML, a key that is no setting, or a value of another type.
     """
+    settings = read_settings(name)
+    return from_mapping(Recipe, {**settings, **changes}, f"recipe {name}")
+
+
+def read_settings(name: str | Path) -> dict[str, Any]:
+    """The settings in a recipe's file, unchecked; by name or by path.
+
+    Raises:
+        InputError: no such recipe, or not YAML.
+    """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the recipe {path}: {error}") from None
-    elif str(name) in recipe_names():
-        folder = resources.files("graspling.training") / "recipes"
+    elif packages := [p for p in (PLAIN, TAUGHT) if str(name) in recipe_names(p)]:
+        folder = resources.files(packages[0]) / "recipes"
         text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        known = ", ".join(recipe_names())
+        known = ", ".join(recipe_names(PLAIN) + recipe_names(TAUGHT))
         raise InputError(f"no recipe {str(name)!r}; choose one of {known}, or give a .yaml file")
     try:
         settings = yaml.safe_load(text)
@@ -138,7 +188,7 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
         raise InputError(f"the recipe {name} is not YAML: {reason}") from None
     if not isinstance(settings, dict):
         raise InputError(f"the recipe {name} holds {type(settings).__name__}, expected settings")
-    return from_mapping(Recipe, {**settings, **changes}, f"recipe {name}")
+    return settings
 
 
 def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
@@ -163,6 +213,8 @@ def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if isinstance(value, kind):
@@ -178,6 +230,14 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         return _convert(next(o for o in options if o is not type(None)), value, where)
+    if origin is dict:
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise InputError(f"{where} is {value!r}, expected settings by name")
+        return {key: _convert(options[1], v, f"{where}.{key}") for key, v in value.items()}
+    if origin is tuple and options[-1] is Ellipsis:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where} is {value!r}, expected a list")
+        return tuple(_convert(options[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is tuple:
         if not isinstance(value, list | tuple) or len(value) != len(options):
             raise InputError(f"{where} is {value!r}, expected {len(options)} values")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from graspling.errors import InputError
 from graspling.files import atomic_path
+from graspling.training.recipe import Recipe, from_mapping
 
 
 @dataclass
@@ -83,6 +84,8 @@ def save_state(
         "recipe": recipe,
         "groups": saved["param_groups"],
         "scalars": scalars,
+        # what an optimiser counts besides (Ranger21: steps since it last looked ahead)
+        "counters": {k: v for k, v in saved.items() if k not in ("state", "param_groups")},
     }
     # channels_last parameters are not contiguous, which the format wants
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -108,11 +111,13 @@ def load_state(
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"cannot resume from {path}: {error}; remove it to start anew") from None
-    different = [key for key in recipe if recipe[key] != metadata["recipe"].get(key)]
+    # settings that did not exist yet had what are the defaults now
+    before = from_mapping(Recipe, metadata["recipe"], str(path)).to_dict()
+    different = [key for key in recipe if recipe[key] != before[key]]
     if different:
         key = different[0]
         raise InputError(
-            f"cannot resume {path}: {key} was {metadata['recipe'].get(key)!r} and is now "
+            f"cannot resume {path}: {key} was {before[key]!r} and is now "
             f"{recipe[key]!r}; use the old settings or another output folder"
         )
 
@@ -129,6 +134,7 @@ def load_state(
     for name, value in metadata["scalars"].items():
         number, key = name.split(".", 1)
         state.setdefault(int(number), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": metadata["groups"]})
+    counters = metadata.get("counters", {})
+    optimiser.load_state_dict({"state": state, "param_groups": metadata["groups"], **counters})
     torch.set_rng_state(tensors["random"])
     return Progress(**metadata["progress"])

@@ -29,9 +29,9 @@ class Validation:
     """Score on the validation part, images without augmentation.
 
     Attributes:
-        accuracy: share of images whose best grasp is correct.
+        accuracy: share of images with labels whose best grasp is correct.
         loss: mean training loss.
-        n: images.
+        n: images with labels.
         threshold: quality that all but 2 % of the correct best grasps exceed; what lies below is
             better left unsaid.
     """
@@ -65,23 +65,25 @@ def validate(
     side = preparation.size
     losses: list[float] = []
     right: list[float] = []
+    judged = 0  # where nothing can be grasped there is no right answer
     for sample_id in ids:
         sample = dataset[sample_id]
         labels = sample.grasps or Grasps.empty()
-        prepared = preparation(sample.rgb, sample.depth)
+        prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         raw, maps = predict(network, prepared)
         target = targets(sample, prepared.affine, side, taper)
         arrays = (target.maps, target.inside, target.ignored)
         on_device = (torch.from_numpy(a)[None].to(raw.device) for a in arrays)
         losses.append(criterion(raw, network.activate(raw), *on_device)[0].item())
         best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
-        if correct(best, labels).any():
+        judged += len(labels) > 0
+        if correct(best, labels, jaw=dataset.jaw_rule).any():
             right.append(float(best.quality[0]))
     threshold = float(np.quantile(right, _COST_OF_SILENCE)) if right else 0.0
-    accuracy = len(right) / max(len(ids), 1)
+    accuracy = len(right) / max(judged, 1)
     # Rounded down, for the card to be read; a quality of 1 must still be able to exceed it.
     threshold = min(np.floor(threshold * 1000) / 1000, 0.999)
-    return Validation(accuracy, float(np.mean(losses)), len(ids), float(threshold))
+    return Validation(accuracy, float(np.mean(losses)), judged, float(threshold))
 
 
 def picture(
@@ -97,7 +99,7 @@ def picture(
     tiles, captions = [], []
     for sample_id in ids:
         sample = dataset[sample_id]
-        prepared = preparation(sample.rgb, sample.depth)
+        prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         _, maps = predict(network, prepared)
         best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
         tiles.append(draw_grasps(dataset.plot(sample), best))

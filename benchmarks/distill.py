@@ -1,0 +1,288 @@
+"""What distillation and semi-supervision bring: the tables of docs/results.md.
+
+    python benchmarks/distill.py ggcnn --data cornell:FOLDER --out runs/distill-ggcnn
+    python benchmarks/distill.py kufenet --data generated:FOLDER,half=true --size 96 --out ...
+    python benchmarks/distill.py litegrasp --data generated:FOLDER,half=true --size 96 --out ...
+
+Each run is one `graspling` command in a process of its own with one thread, on each of --seeds;
+the test part is judged once, when the training is done. Finished runs are kept, a run under way
+goes on where it was. Comparisons are within a table: teacher, student alone and student taught have
+the same images, epochs and augmentation. --quick takes seconds a run; --epochs, --limit and --size
+set the budget; --plan lists the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graspling.curves import chart
+from graspling.datasets import open_dataset
+from graspling.evaluation.intervals import paired_bootstrap, wilson
+from graspling.files import write_text
+from graspling.pictures import write_picture
+from graspling.training.log import read_log
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+MAPPINGS = ("mean", "max", "max2", "max4")
+SHARES = (0.125, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its folder's name, the words of the command, and what its row is called.
+
+    ``teacher`` names another run of the same seed. ``against`` names the run that its row is
+    compared with.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    sets: tuple[str, ...] = ()
+    teacher: str = ""
+    against: str = ""
+
+
+def ggcnn(arguments: argparse.Namespace) -> list[Run]:
+    """GG-CNN and its students, alone and distilled; alpha swept for version 2."""
+    runs = [Run("teacher", ("train", "ggcnn"))]
+    for student in ("ggcnn_student_v1", "ggcnn_student_v2"):
+        short = student.removeprefix("ggcnn_student_")
+        taught = ("distill", "distill_ggcnn", "--student", student)
+        runs.append(Run(f"{short} alone", (*taught, "--alpha", "0"), (), "teacher", "teacher"))
+        for alpha in ALPHAS if short == "v2" and arguments.sweep else (0.5,):
+            words = (*taught, "--alpha", str(alpha))
+            runs.append(Run(f"{short} alpha {alpha}", words, (), "teacher", f"{short} alone"))
+    return runs
+
+
+def kufenet(arguments: argparse.Namespace) -> list[Run]:
+    """Table V: strategies; with --sweep also weights of the terms and the gate."""
+    teacher = ("train", str(plain_recipe(arguments, "kufenet_teacher_strided", "rgbd")))
+    runs = [Run("teacher", teacher)]
+    weight = "distill.terms.{}.weight={}".format
+    off = {"fruit": weight("fruit", 0), "hint": weight("hint", 0)}
+    taught = ("distill", "distill_kufenet")
+
+    def add(name: str, *sets: str, recipe: tuple[str, ...] = taught) -> None:
+        runs.append(Run(name, recipe, sets, "teacher", "" if name == "alone" else "alone"))
+
+    add("alone", off["fruit"], off["hint"])
+    add("fruit", off["hint"])
+    for mapping in MAPPINGS:
+        add(f"hint {mapping}", off["fruit"], f"distill.terms.hint.mapping={mapping}")
+    add("hint PWC", recipe=("distill", "distill_kufenet_pwc"))
+    add("fruit, hint max2")
+    if arguments.sweep:
+        ungated = [f"distill.terms.{name}.gate=false" for name in ("fruit", "hint")]
+        add("fruit, hint max2, no gate", *ungated)
+        for alpha in (0.3, 3.0):
+            add(f"fruit, hint max2, alpha {alpha}", weight("fruit", alpha))
+        for beta in (0.3, 3.0):
+            add(f"fruit, hint max2, beta {beta}", weight("hint", beta))
+    return runs
+
+
+def litegrasp(arguments: argparse.Namespace) -> list[Run]:
+    """Tables III and IV: supervised, semi-supervised, distilled, by the share of labels."""
+    runs = []
+    off = "distill.terms.{}.weight=0".format
+    for share in arguments.shares:
+        words = ("--fraction", str(share))
+        more = tuple(f"{name}" for name in arguments.unlabelled)
+        further = ("--unlabelled", *more) if more else ()
+        if share == 1 and not further:
+            continue  # nothing is left without labels
+        name = f"{100 * share:g} %"
+        semi = ("semi", "semi_litegrasp", *words, *further)
+        runs.append(Run(f"{name} semi-supervised teacher", semi))
+        taught = ("distill", "distill_litegrasp", *words, *further)
+        nothing = (off("outputs"), off("features"), "distill.hidden=false")
+        alone = f"{name} student alone"
+        teacher = f"{name} semi-supervised teacher"
+        runs.append(Run(alone, ("distill", "distill_litegrasp", *words), nothing, teacher, teacher))
+        if arguments.ablation:
+            runs.append(Run(f"{name} + features", taught, (off("outputs"),), teacher, alone))
+        runs.append(Run(f"{name} + features + outputs", taught, (), teacher, alone))
+    return runs
+
+
+EXPERIMENTS = {"ggcnn": ggcnn, "kufenet": kufenet, "litegrasp": litegrasp}
+
+
+def plain_recipe(arguments: argparse.Namespace, network: str, modality: str) -> Path:
+    """A recipe for a teacher with the student's augmentation and loss."""
+    from graspling.training.recipe import load_recipe  # noqa: PLC0415
+
+    settings = load_recipe("distill_kufenet").to_dict()
+    settings |= {"network": network, "modality": modality, "distill": None}
+    path: Path = arguments.out / f"{network}.yaml"
+    write_text(path, json.dumps(settings) + "\n")  # JSON is YAML
+    return path
+
+
+def folder_of(arguments: argparse.Namespace, run: str, seed: int) -> Path:
+    """Of a run; its name without blanks."""
+    place: Path = arguments.out / f"seed-{seed}" / run.replace(", ", "_").replace(" ", "-")
+    return place
+
+
+def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
+    """Train, then judge the test part."""
+    folder = folder_of(arguments, run.name, seed)
+    if (folder / "test.json").exists():
+        return
+    where = ["--data", arguments.data, "--split", arguments.split, "--fold", str(arguments.fold)]
+    words = [*run.words, *where, "--seed", str(seed), "--out", str(folder)]
+    if run.teacher:
+        best = folder_of(arguments, run.teacher, seed) / "best.safetensors"
+        words += ["--teacher", str(best)]
+    if arguments.epochs:
+        words += ["--epochs", str(arguments.epochs)]
+    sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
+    if arguments.epochs and run.words[0] == "semi":
+        sets.append(f"semi.pretrain={arguments.epochs}")
+    words += ["--set", *sets, *arguments.set]
+    words += ["--quick"] if arguments.quick else []
+    started = folder.exists() and any(folder.rglob("last.safetensors"))
+    words += ["--resume"] if started else []
+    folder.mkdir(parents=True, exist_ok=True)
+    call(words, folder)
+    part = folder / "test.json.part"
+    model = str(folder / "best.safetensors")
+    test = arguments.test or arguments.data
+    place = ["--data", test] if arguments.test else where
+    call(["evaluate", "--model", model, *place, "--json", str(part)], folder)
+    part.rename(folder / "test.json")
+    found = json.loads((folder / "test.json").read_text())["accuracy"]
+    print(f"seed {seed} {run.name}: {found:.3f}", flush=True)
+
+
+def call(words: Iterable[str], folder: Path) -> None:
+    """One command; what it says goes to output.txt."""
+    with (folder / "output.txt").open("a") as output:
+        command = [sys.executable, "-m", "graspling", *words]
+        done = subprocess.run(command, env=ENVIRONMENT, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
+        raise SystemExit(f"{folder}: {last}")
+
+
+def row(arguments: argparse.Namespace, run: Run, objects: dict[str, str]) -> list[str] | None:
+    """Accuracy over all seeds, overlap alone, speed, and the paired difference."""
+    tests, rates = [], []
+    for seed in arguments.seeds:
+        folder = folder_of(arguments, run.name, seed)
+        if not (folder / "test.json").exists():
+            return None
+        tests.append(json.loads((folder / "test.json").read_text()))
+        epochs = [r for r in read_log(folder / "log.jsonl") if r["kind"] == "epoch"]
+        rates.append(epochs[-1]["images_per_second"])
+    n = sum(test["n"] for test in tests)
+    right = sum(round(test["accuracy"] * test["n"]) for test in tests)
+    low, high = wilson(right, n)
+    spread = statistics.pstdev(test["accuracy"] for test in tests)
+    cells = [
+        run.name,
+        str(n),
+        f"{100 * right / n:.1f} ({100 * low:.1f}-{100 * high:.1f})",
+        f"{100 * spread:.1f}",
+        f"{100 * statistics.mean(test['iou_only'] for test in tests):.1f}",
+        f"{statistics.mean(rates):.1f}",
+    ]
+    return [*cells, difference(arguments, run, tests, objects)]
+
+
+def difference(
+    arguments: argparse.Namespace, run: Run, tests: list[dict[str, Any]], objects: dict[str, str]
+) -> str:
+    """Against the run that it is compared with, in points with a 95 % interval."""
+    if not run.against:
+        return ""
+    mine, theirs, names = [], [], []
+    for seed, test in zip(arguments.seeds, tests, strict=True):
+        file = folder_of(arguments, run.against, seed) / "test.json"
+        if not file.exists():
+            return ""
+        other = json.loads(file.read_text())
+        for sample_id, name in objects.items():
+            mine.append(sample_id not in test["failures"])
+            theirs.append(sample_id not in other["failures"])
+            names.append(name)
+    found = paired_bootstrap(theirs, mine, names)
+    low, high = (100 * limit for limit in found.interval)
+    where = f"{100 * found.difference:+.1f} ({low:+.1f} to {high:+.1f}), p = {found.p:.3f}"
+    return f"{where}; {run.against}"
+
+
+def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
+    """Markdown."""
+    dataset = open_dataset(arguments.test or arguments.data)
+    ids = dataset.ids
+    if not arguments.test:
+        ids = dataset.split(arguments.split).fold(arguments.fold).test
+    judged = [i for i in ids if len(dataset.labels(i).grasps or ())]
+    objects = {i: dataset.objects.get(i, i) for i in judged}
+    head = ["run", "images", "accuracy, %", "spread", "IoU alone, %", "images/s", "difference"]
+    lines = [head, ["---"] * len(head)]
+    lines += [cells for run in runs if (cells := row(arguments, run, objects))]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def draw(arguments: argparse.Namespace, runs: list[Run]) -> None:
+    """Loss on validation images against epochs, of the first seed."""
+    curves = {}
+    for run in runs:
+        rows = read_log(folder_of(arguments, run.name, arguments.seeds[0]) / "log.jsonl")
+        points = [(r["epoch"], r["loss"]) for r in rows if r["kind"] == "validation"]
+        if points:
+            curves[run.name] = points
+    if curves:
+        picture = chart(curves, x="epoch", y="loss on validation images")
+        write_picture(arguments.out / "loss.png", picture)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("experiment", choices=EXPERIMENTS)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--test", default="", help="another data set to judge by, all of it")
+    parser.add_argument("--split", default="object-wise")
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=0)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--limit", type=int, default=0, help="images a part; 0: all")
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
+    parser.add_argument("--unlabelled", nargs="*", default=[])
+    parser.add_argument("--sweep", action="store_true", help="settings as well")
+    parser.add_argument("--ablation", action="store_true", help="table III's rows in between")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of all runs")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--plan", action="store_true", help="list the runs and stop")
+    arguments = parser.parse_args()
+    runs = EXPERIMENTS[arguments.experiment](arguments)
+    if arguments.plan:
+        print("\n".join(run.name for run in runs))
+        return
+    for seed in arguments.seeds:
+        for run in runs:
+            do(arguments, run, seed)
+    draw(arguments, runs)
+    text = table(arguments, runs)
+    write_text(arguments.out / "table.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

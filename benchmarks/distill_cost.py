@@ -1,0 +1,118 @@
+"""Processor time and memory of a training step, plain and taught: a table for docs/distill.md.
+
+    python benchmarks/distill_cost.py [--size 224] [--batch 8]
+
+Weights are fresh and images random: neither changes the cost. Each row is a process of its own, so
+that its peak of memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# (recipe, teacher's network); "" is the same student by the labels alone.
+ROWS = (
+    ("distill_ggcnn", "ggcnn"),
+    ("distill_kufenet", "kufenet_teacher_strided"),
+    ("distill_kufenet_pwc", "kufenet_teacher_strided"),
+    ("distill_litegrasp", "hrgrasp_w18"),
+    ("distill_graspling", "grconvnet_c16"),
+)
+STEPS = 2
+
+
+def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, float]:
+    """Milliseconds of processor a step (the best of two) and peak memory in MB."""
+    import torch  # noqa: PLC0415
+
+    from graspling.card import Card  # noqa: PLC0415
+    from graspling.image import Preparation  # noqa: PLC0415
+    from graspling.networks import build  # noqa: PLC0415
+    from graspling.training.batches import Batch  # noqa: PLC0415
+    from graspling.training.checkpoint import save_checkpoint  # noqa: PLC0415
+    from graspling.training.distillation.lesson import Distillation  # noqa: PLC0415
+    from graspling.training.distillation.teacher import Teacher  # noqa: PLC0415
+    from graspling.training.lessons import Lesson  # noqa: PLC0415
+    from graspling.training.loop import train_step  # noqa: PLC0415
+    from graspling.training.losses import GraspLoss  # noqa: PLC0415
+    from graspling.training.optimise import make_optimiser, resolve_precision  # noqa: PLC0415
+    from graspling.training.recipe import load_recipe  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    recipe = dataclasses.replace(load_recipe(name), ema=0.0)
+    assert recipe.distill is not None
+    student = build(recipe.network, recipe.modality).channels_last().train()
+    criterion = GraspLoss(recipe.loss)
+    precision = resolve_precision("auto", torch.device("cpu"))
+    lesson: Lesson = Lesson(criterion, precision)
+    if teacher:
+        network = build(teacher, recipe.modality)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "teacher.safetensors"
+            card = Card(teacher, teacher, Preparation(recipe.modality, size))
+            save_checkpoint(file, network, card)
+            lesson = Distillation(
+                recipe.distill,
+                student,
+                Teacher(str(file), recipe.modality),
+                criterion,
+                precision,
+                size,
+            )
+    optimiser = make_optimiser(recipe, torch.nn.ModuleList([student, lesson.extra]), STEPS)
+    flags = torch.zeros(batch_size, size, size, dtype=torch.bool)
+    batch = Batch(
+        torch.randn(batch_size, student.channels, size, size),
+        torch.rand(batch_size, 4, size, size),
+        ~flags,
+        flags,
+    ).to(torch.device("cpu"))
+    best = float("inf")
+    for _ in range(STEPS):
+        began = time.process_time()
+        train_step(student, batch, lesson, optimiser)
+        best = min(best, time.process_time() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"milliseconds": 1e3 * best, "megabytes": peak}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(*arguments.one, arguments.size, arguments.batch)))
+        return
+    print("| recipe | teacher | plain, ms a step | taught | plain, peak MB | taught |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, teacher in ROWS:
+        found = []
+        for who in ("", teacher):
+            words = ["--one", name, who, "--size", arguments.size, "--batch", arguments.batch]
+            done = subprocess.run(
+                [sys.executable, __file__, *map(str, words)],
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            found.append(json.loads(done.stdout))
+        plain, taught = found
+        times = f"{plain['milliseconds']:.0f} | {taught['milliseconds']:.0f}"
+        memory = f"{plain['megabytes']:.0f} | {taught['megabytes']:.0f}"
+        print(f"| {name} | {teacher} | {times} | {memory} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""All networks side by side: the tables and the plot of docs/results.md.
+
+    python benchmarks/networks.py --cornell cornell:FOLDER \\
+        --generated generated:TRAIN,half=true,cache_mb=6000 --split object-wise \\
+        --test generated:TEST,half=true,noise=1 --out runs/networks --plan
+
+says what it costs; without --plan it runs, and started again it goes on where it was. One network
+or part at a time: --networks, --parts cornell generated, --modalities.
+
+Protocol by cost (processor time to train on one colour image of 224 pixels, measured once): below
+60 ms both splits of Cornell with five folds, below 200 ms fold 0 of both; above, Cornell only with
+--all. Generated data: one run a modality, of a stated number of image presentations; above 200 ms
+only with --all. All networks share optimiser, schedule, batch, augmentation and budget; the loss is
+that of the network's recipe. Networks for which a rate is known to be better have it in RATES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jobs import (
+    AUGMENTATION,
+    HOUSE,
+    Job,
+    Verdicts,
+    call,
+    cost_key,
+    costs,
+    markdown,
+    plan,
+    pooled,
+    read,
+    run_all,
+    share,
+)
+from scatter import Dot, scatter
+
+from graspling.datasets import open_dataset
+from graspling.detector import load
+from graspling.files import write_text
+from graspling.networks import NETWORKS
+from graspling.pictures import write_picture
+
+SPLITS = ("object-wise", "image-wise")
+MODALITIES = ("rgb", "depth", "rgbd")
+FOLDS = 5
+# Milliseconds: below the first all folds, below the second one.
+CHEAP, DEAR = 60.0, 200.0
+RATES = {"graspling_s": 3e-3, "grconvnet_c16": 1e-3, "grconvnet_c32": 1e-3}
+RATE = 2e-3
+# Table IV (limits of the angle) and table III (kinds of scenes).
+ANGLES = ("30", "25", "20", "15", "10")
+KINDS = ("single", "cluttered", "stacked")
+
+
+def settings(arguments: argparse.Namespace, network: str, epochs: int) -> list[str]:
+    """Values for --set that all runs have in common."""
+    return [
+        *HOUSE,
+        *(f"augmentation.{word}" for word in AUGMENTATION.split()),
+        *(f"epochs={epochs}", f"lr={RATES.get(network, RATE)}", f"seed={arguments.seed}"),
+        f"validate_every={max(epochs // 6, 1)}",
+    ]
+
+
+def cornell_jobs(arguments: argparse.Namespace, network: str, folds: int) -> list[Job]:
+    """Fold by fold of both splits; test parts judged with all rectangles and with exact ones."""
+    if not arguments.cornell:
+        return []
+    dataset = open_dataset(arguments.cornell)
+    jobs = []
+    for split, fold in product(SPLITS, range(folds)):
+        images = len(dataset.split(split).fold(fold).train)
+        epochs = max(math.ceil(arguments.cornell_presentations / images), 1)
+        where = ["--split", split, "--fold", str(fold)]
+        exact = f"{arguments.cornell},exact=true"
+        jobs.append(
+            Job(
+                f"{network}/cornell-{split}-{fold}",
+                network,
+                ["--data", arguments.cornell, *where],
+                settings(arguments, network, epochs),
+                {
+                    "test": ["--data", arguments.cornell, *where],
+                    "exact": ["--data", exact, *where],
+                },
+                epochs * images,
+                size=arguments.size,
+            )
+        )
+    return jobs
+
+
+def generated_jobs(arguments: argparse.Namespace, network: str) -> list[Job]:
+    """One run a modality."""
+    if not arguments.generated:
+        return []
+    images = len(open_dataset(arguments.generated).split(arguments.split).fold(0).train)
+    epochs = max(math.ceil(arguments.presentations / images), 1)
+    return [
+        Job(
+            f"{network}/generated-{modality}",
+            network,
+            ["--data", arguments.generated, "--split", arguments.split],
+            [
+                *settings(arguments, network, epochs),
+                f"augmentation.sensor_noise={0.0 if modality == 'rgb' else 1.0}",
+            ],
+            {"test": ["--data", arguments.test]},
+            epochs * images,
+            modality=modality,
+            size=arguments.size,
+        )
+        for modality in arguments.modalities
+    ]
+
+
+def jobs_of(arguments: argparse.Namespace, network: str) -> list[Job]:
+    """What the protocol asks of a network, by its cost."""
+    probe = Job("", network, [], [], {}, 0, size=arguments.size)
+    dear = 1e3 * costs([probe], arguments.out)[cost_key(probe)]
+    if dear >= DEAR and not arguments.all:
+        return []
+    jobs = []
+    if "cornell" in arguments.parts:
+        jobs += cornell_jobs(arguments, network, FOLDS if dear < CHEAP else 1)
+    if "generated" in arguments.parts:
+        jobs += generated_jobs(arguments, network)
+    return jobs
+
+
+def latency(folder: Path, frames: list[Any]) -> dict[str, float]:
+    """Medians in milliseconds of the detector with ONNX Runtime and one thread; kept in a file."""
+    file = folder / "latency.json"
+    if not file.exists():
+        model = folder / "model.onnx"
+        if not model.exists():
+            call(["export", folder / "best.safetensors", "--out", model], folder)
+        detector, stages = load(model, threads=1), []
+        for sample in [frames[0], *frames]:  # the first call warms up
+            modality = detector.card.modality
+            rgb = sample.rgb if "rgb" in modality else None
+            depth = sample.depth if modality != "rgb" else None
+            stages.append(detector.run(rgb, depth).milliseconds)
+        medians = {
+            stage: statistics.median(row[stage] for row in stages[1:]) for stage in stages[0]
+        }
+        medians["sum"] = statistics.median(sum(row.values()) for row in stages[1:])
+        write_text(file, json.dumps({**medians, "bytes": model.stat().st_size}) + "\n")
+    found: dict[str, float] = json.loads(file.read_text())
+    return found
+
+
+def cornell_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
+    """Accuracy pooled over folds, and by angle with exact rectangles (KufeNet, table IV)."""
+    rows = []
+    for network, split in product(arguments.networks, SPLITS):
+        done = {
+            test: [
+                result
+                for job in jobs_of(arguments, network)
+                if f"cornell-{split}" in job.name and (result := read(arguments.out, job, test))
+            ]
+            for test in ("test", "exact")
+        }
+        if not done["test"] or len(done["test"]) != len(done["exact"]):
+            continue
+        all_labels, exact = pooled(done["test"]), pooled(done["exact"])
+        found[f"{network} cornell {split}"] = {"all": all_labels, "exact": exact}
+        n = all_labels["n"]
+        rows.append(
+            [
+                network,
+                f"{split} ({all_labels['split_hash']})",
+                all_labels["folds"],
+                n,
+                share(round(all_labels["accuracy"] * n), n),
+                exact["n"],
+                *(f"{100 * exact['by_angle'][angle]:.1f}" for angle in ANGLES),
+                f"{all_labels['hours']:.2f}",
+            ]
+        )
+    by_angle = [f"exact < {angle}" for angle in ANGLES]
+    headers = ["network", "split", "folds", "images", "accuracy, %", "exact images", *by_angle]
+    return markdown([*headers, "hours"], rows)
+
+
+def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
+    """Accuracy by modality and by kind of scene (KufeNet, table III), latency and time to train
+    (table VII), and the difference to the reference by a paired bootstrap over objects."""
+    verdicts = Verdicts(arguments.test)
+    frames = [verdicts.dataset[i] for i in verdicts.dataset.ids[:20]]
+    jobs = [job for network in arguments.networks for job in jobs_of(arguments, network)]
+    done = {
+        (job.recipe, job.modality): (job, result)
+        for job in jobs
+        if "/generated-" in job.name and (result := read(arguments.out, job, "test"))
+    }
+    rows = []
+    for (network, modality), (job, result) in done.items():
+        times = latency(arguments.out / job.name, frames)
+        kinds = verdicts.by_kind(result)
+        right, n = round(result["accuracy"] * result["n"]), result["n"]
+        row = {"parameters": None, "latency": times, "kinds": kinds, **result}
+        row["failures"] = len(result["failures"])
+        delta = ""
+        if network != arguments.reference and (arguments.reference, modality) in done:
+            reference = done[arguments.reference, modality][1]
+            difference = verdicts.difference(reference, result)
+            low, high = (100 * value for value in difference.interval)
+            delta = f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+            row["minus_reference"] = asdict(difference)
+        card = load(arguments.out / job.name / "model.onnx").card
+        row |= {"parameters": card.parameters, "macs": card.macs}
+        found[f"{network} generated {modality}"] = row
+        rows.append(
+            [
+                network,
+                modality,
+                f"{card.parameters / 1e3:,.1f} K",
+                f"{card.macs / 1e9:.2f}",
+                f"{times['bytes'] / 1e6:.2f}",
+                f"{times['sum']:.1f}",
+                share(right, n),
+                *(share(*kinds[kind]) if kind in kinds else "" for kind in KINDS),
+                delta,
+                f"{result['hours']:.2f}",
+            ]
+        )
+    headers = ["network", "input", "parameters", "GMAC", "MB", "ms", "accuracy, %", *KINDS]
+    return markdown([*headers, f"minus {arguments.reference}, points", "hours"], rows)
+
+
+def plot(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
+    """accuracy.png: one dot a network, against latency and against parameters, each modality."""
+    for modality in arguments.modalities:
+        rows = {key.split()[0]: row for key, row in found.items() if key.endswith(f" {modality}")}
+        if not rows:
+            continue
+        pictures = []
+        for label, value in (
+            ("milliseconds a frame", lambda row: row["latency"]["sum"]),
+            ("parameters", lambda row: row["parameters"]),
+        ):
+            dots = [Dot(value(row), 100 * row["accuracy"], name) for name, row in rows.items()]
+            pictures.append(scatter(dots, label, f"accuracy, % ({modality})"))
+        write_picture(arguments.out / f"accuracy-{modality}.png", np.hstack(pictures))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cornell", default="", help="cornell:FOLDER")
+    parser.add_argument("--generated", default="", help="generated:FOLDER[,half=true,...]")
+    parser.add_argument("--split", default="object-wise", help="of the generated data")
+    parser.add_argument("--test", default="", help="generated:FOLDER of held-out objects")
+    parser.add_argument("--out", type=Path, default=Path("runs/networks"))
+    parser.add_argument("--networks", nargs="+", choices=sorted(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--parts", nargs="+", default=["cornell", "generated"])
+    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=list(MODALITIES))
+    parser.add_argument("--presentations", type=int, default=40_000, help="of generated images")
+    parser.add_argument("--cornell-presentations", type=int, default=28_500)
+    parser.add_argument("--reference", default="grconvnet_c16", choices=sorted(NETWORKS))
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--all", action="store_true", help="networks above 200 ms as well")
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
+    parser.add_argument("--plan", action="store_true", help="say what it costs and stop")
+    parser.add_argument("--quick", action="store_true", help="a few small images, to see it work")
+    arguments = parser.parse_args()
+    if arguments.generated and not arguments.test:
+        parser.error("--generated needs --test, frames of objects that are in no training data")
+    if arguments.quick:
+        arguments.size = 96
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    jobs = [job for network in arguments.networks for job in jobs_of(arguments, network)]
+    if arguments.plan:
+        print(plan(jobs, arguments.out))
+        return
+    began = time.monotonic()
+    run_all(jobs, arguments.out, arguments.workers, arguments.quick)
+    found: dict[str, Any] = {}
+    if arguments.cornell and "cornell" in arguments.parts:
+        write_text(arguments.out / "cornell.md", text := cornell_table(arguments, found))
+        print(text)
+    if arguments.generated and "generated" in arguments.parts:
+        write_text(arguments.out / "generated.md", text := generated_table(arguments, found))
+        print(text)
+        plot(arguments, found)
+    write_text(arguments.out / "results.json", json.dumps(found, indent=1) + "\n")
+    print(f"{(time.monotonic() - began) / 3600:.2f} hours; tables in {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What stands on the detector: watching a stream of frames, messages of ROS 2."""

@@ -1,0 +1,56 @@
+"""Poses for the grasps of a frame, where the frame has what they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
+from graspling.poses import GraspPoses
+from graspling.sources.base import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Locator:
+    """Grasps of frames to poses of one gripper; see :meth:`graspling.Grasps.to_poses`.
+
+    Attributes:
+        gripper: what grasps.
+        clamp: open as far as the gripper can for a grasp that is wider, instead of refusing it.
+        robot_from_camera: (4, 4) hand-eye transform, metres; None leaves the camera frame.
+    """
+
+    gripper: Gripper
+    clamp: bool = False
+    robot_from_camera: ArrayLike | None = None
+
+    def __call__(self, frame: Frame, grasps: Grasps) -> GraspPoses | None:
+        """A row a grasp; None for a frame without depth or intrinsics.
+
+        Raises:
+            InputError: the intrinsics are those of another image size.
+        """
+        if frame.depth is None or frame.intrinsics is None:
+            return None
+        poses = grasps.to_poses(frame.depth, frame.intrinsics, self.gripper, clamp=self.clamp)
+        if self.robot_from_camera is None:
+            return poses
+        return poses.transform(self.robot_from_camera)
+
+
+def pose_records(poses: GraspPoses) -> list[dict[str, Any]]:
+    """One dictionary a grasp for JSON: the pose as four rows and the opening in metres, or the
+    reason why there is none."""
+    return [
+        {
+            "pose": np.round(poses.pose[row], 6).tolist(),
+            "width_m": round(float(poses.width[row]), 6),
+        }
+        if poses.valid[row]
+        else {"pose": None, "reason": poses.reason[row]}
+        for row in range(len(poses.valid))
+    ]

@@ -1,0 +1,249 @@
+"""Hand-eye calibration from robot poses and board poses.
+
+With G the hand in the base (eye-in-hand) or the base in the hand (eye-to-hand), B the board in the
+camera, X the camera wanted and Y the board at its fixed place: G X B = Y for every image. That is
+solved for random subsets, the one that most images agree with counts, and the corners seen in these
+refine X and Y together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.calibration.board import View
+from graspling.calibration.doubts import agreement, complain, enough_motion
+from graspling.hand_eye import HandEye, Setup
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_DRAWS, _SUBSET = 60, 5
+_NEAR_M, _NEAR_RAD = 0.012, np.deg2rad(1.5)  # an image agrees with a solution
+_LEAST_SHARE = 0.6  # of the images that must agree
+_NOISY_M, _NOISY_RAD = 0.003, np.deg2rad(0.5)
+_HUBER = 2.0  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What calibration found.
+
+    Attributes:
+        hand_eye: the result; its report holds the numbers below.
+        fixed_from_board: (4, 4) the board in the base (eye-in-hand) or in the hand (eye-to-hand).
+        kept: (N,) images that count; the others are outliers.
+        away_m, away_rad: (N,) how far each image sees the board from where all see it.
+        error_px: (N,) root mean square reprojection error of each image by the solution.
+        spread_m, spread_rad: standard error of the result, by leaving out one image at a time.
+        warnings: lines for the user.
+    """
+
+    hand_eye: HandEye
+    fixed_from_board: Floats
+    kept: Bools
+    away_m: Floats
+    away_rad: Floats
+    error_px: Floats
+    spread_m: float
+    spread_rad: float
+    warnings: tuple[str, ...]
+
+
+def calibrate(
+    views: Sequence[View], base_from_hand: Floats, setup: Setup, focal: float
+) -> Solution:
+    """Where the camera is.
+
+    Args:
+        views: the board in N images.
+        base_from_hand: (N, 4, 4) the robot's poses when they were taken, metres.
+        focal: length in pixels, which turns angles into pixels.
+
+    Raises:
+        InputError: fewer than 5 images, too little motion, or images and poses that contradict
+            each other; the message says what the likely reason is.
+    """
+    boards = np.stack([view.camera_from_board for view in views]) if views else np.zeros((0, 4, 4))
+    enough_motion(base_from_hand, boards)
+    robot = np.array(base_from_hand, np.float64)
+    if setup == "eye-to-hand":
+        robot = np.asarray(np.linalg.inv(robot), np.float64)
+    kept = consensus(robot, boards)
+    if kept is None or kept.mean() < _LEAST_SHARE:
+        swapped = consensus(np.asarray(np.linalg.inv(robot), np.float64), boards)
+        other = swapped is not None and swapped.mean() >= _LEAST_SHARE
+        complain(robot, boards, setup, other, 0 if kept is None else int(kept.sum()))
+    assert kept is not None  # complain raises
+    eye, fixed = _linear(robot[kept], boards[kept])
+    for _ in range(3):
+        eye, fixed = _refine(eye, fixed, robot, views, kept, focal)
+        away_m, away_rad = agreement(eye, fixed, robot, boards)
+        limits = [
+            max(4 * 1.4826 * float(np.median(away[kept])), least)
+            for away, least in ((away_m, 0.001), (away_rad, np.deg2rad(0.1)))
+        ]
+        now = (away_m <= limits[0]) & (away_rad <= limits[1])
+        if now.sum() < _SUBSET or (now == kept).all():
+            break
+        kept = now
+    errors = np.array(
+        [
+            np.sqrt((_residuals(eye, fixed, robot[i], view, focal) ** 2).mean() * 2)
+            for i, view in enumerate(views)
+        ]
+    )
+    spread = _spread(eye, fixed, robot, views, kept, focal)
+    lines = _warnings(away_m, away_rad, kept, spread)
+    report: dict[str, Any] = {
+        "images": len(views),
+        "kept": int(kept.sum()),
+        "rms_mm": float(np.sqrt((away_m[kept] ** 2).mean()) * 1e3),
+        "rms_deg": float(np.rad2deg(np.sqrt((away_rad[kept] ** 2).mean()))),
+        "rms_px": float(np.sqrt((errors[kept] ** 2).mean())),
+        "standard_error_mm": spread[0] * 1e3,
+        "standard_error_deg": float(np.rad2deg(spread[1])),
+        "warnings": lines,
+    }
+    hand_eye = HandEye(setup, eye, report)
+    return Solution(hand_eye, fixed, kept, away_m, away_rad, errors, *spread, tuple(lines))
+
+
+def _warnings(
+    away_m: Floats, away_rad: Floats, kept: Bools, spread: tuple[float, float]
+) -> list[str]:
+    rms_m, rms_rad = (float(np.sqrt((away[kept] ** 2).mean())) for away in (away_m, away_rad))
+    lines = []
+    if rms_m > _NOISY_M or rms_rad > _NOISY_RAD:
+        lines.append(
+            f"noisy: images disagree by {rms_m * 1e3:.1f} mm and {np.rad2deg(rms_rad):.2f} degrees "
+            "about where the board is; check intrinsics, the board's flatness and that the robot "
+            "stood still"
+        )
+    if spread[0] > 0.002 or spread[1] > np.deg2rad(0.3):
+        lines.append(
+            f"uncertain: the result may be off by {spread[0] * 1e3:.1f} mm and "
+            f"{np.rad2deg(spread[1]):.2f} degrees (standard error); take more images from more "
+            "directions"
+        )
+    if not kept.all():
+        lines.append(f"{int((~kept).sum())} of {len(kept)} images do not fit and are left out")
+    return lines
+
+
+# ---- solving ------------------------------------------------------------------------------------
+
+
+def consensus(robot: Floats, boards: Floats) -> Bools | None:
+    """(N,) images that agree with the best of many solutions from few of them."""
+    rng = np.random.default_rng(0)
+    count = len(robot)
+    best: Bools | None = None
+    score = (0, -np.inf)
+    for draw in range(_DRAWS):
+        size = count if draw == 0 else min(_SUBSET, count)
+        chosen = rng.permutation(count)[:size]
+        try:
+            eye, fixed = _linear(robot[chosen], boards[chosen])
+        except np.linalg.LinAlgError:
+            continue
+        if not (np.isfinite(eye).all() and np.isfinite(fixed).all()):
+            continue
+        away_m, away_rad = agreement(eye, fixed, robot, boards)
+        near = (away_m < _NEAR_M) & (away_rad < _NEAR_RAD)
+        now = (int(near.sum()), -float(away_m[near].sum()))
+        if near.sum() >= 3 and now > score:
+            best, score = near, now
+    return best
+
+
+def _linear(robot: Floats, boards: Floats) -> tuple[Floats, Floats]:
+    """X by least squares in two steps as Park and Martin 1994 (Robot sensor calibration: solving
+    AX = XB on the Euclidean group, section IV), over all pairs of images; and the mean Y. OpenCV 5
+    has no ``calibrateHandEye`` any more; where it is there, a test compares."""
+    i, j = np.triu_indices(len(robot), 1)
+    a = np.linalg.inv(robot[j]) @ robot[i]
+    b = boards[j] @ np.linalg.inv(boards[i])
+    alpha, beta = (_logs(pairs[:, :3, :3]) for pairs in (a, b))
+    eye = np.eye(4)
+    u, _, vt = np.linalg.svd(alpha.T @ beta)
+    eye[:3, :3] = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    # (R_A - I) t = R_X t_B - t_A
+    slope = (a[:, :3, :3] - np.eye(3)).reshape(-1, 3)
+    value = (b[:, :3, 3] @ eye[:3, :3].T - a[:, :3, 3]).ravel()
+    eye[:3, 3] = np.linalg.lstsq(slope, value, rcond=None)[0]
+    places = robot @ eye @ boards
+    fixed = np.eye(4)
+    u, _, vt = np.linalg.svd(places[:, :3, :3].sum(axis=0))
+    fixed[:3, :3] = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    fixed[:3, 3] = np.median(places[:, :3, 3], axis=0)
+    return eye, fixed
+
+
+def _logs(rotations: Floats) -> Floats:
+    """(N, 3) rotation vectors."""
+    return np.array([cv2.Rodrigues(turn)[0].ravel() for turn in rotations])
+
+
+def _residuals(eye: Floats, fixed: Floats, robot: Floats, view: View, focal: float) -> Floats:
+    """(2 K,) pixels between the corners seen and where the solution puts them."""
+    pose = np.linalg.inv(robot @ eye) @ fixed
+    points = view.points @ pose[:3, :3].T + pose[:3, 3]
+    away = points[:, :2] / np.maximum(points[:, 2:], 1e-3) - view.rays
+    return np.asarray(away.ravel() * focal)
+
+
+def _moved(pose: Floats, step: Floats) -> Floats:
+    out = pose.copy()
+    out[:3, :3] = pose[:3, :3] @ cv2.Rodrigues(step[:3])[0]
+    out[:3, 3] += step[3:]
+    return out
+
+
+def _refine(
+    eye: Floats, fixed: Floats, robot: Floats, views: Sequence[View], kept: Bools, focal: float
+) -> tuple[Floats, Floats]:
+    """Least squares of the corners over X and Y (Gauss-Newton, Huber's weights)."""
+    rows = [int(row) for row in np.flatnonzero(kept)]
+
+    def errors(step: Floats) -> Floats:
+        x, y = _moved(eye, step[:6]), _moved(fixed, step[6:])
+        return np.concatenate([_residuals(x, y, robot[i], views[i], focal) for i in rows])
+
+    for _ in range(10):
+        start = errors(np.zeros(12))
+        slope = np.stack([(errors(h) - start) / 1e-6 for h in np.eye(12) * 1e-6], axis=1)
+        weight = np.minimum(1, _HUBER / np.maximum(np.abs(start), 1e-9))
+        normal = slope.T @ (slope * weight[:, None])
+        step = np.linalg.solve(
+            normal + 1e-9 * np.diag(np.diag(normal)), -slope.T @ (weight * start)
+        )
+        change = np.asarray(step, np.float64)
+        eye, fixed = _moved(eye, change[:6]), _moved(fixed, change[6:])
+        if np.abs(step).max() < 1e-9:
+            break
+    return eye, fixed
+
+
+def _spread(
+    eye: Floats, fixed: Floats, robot: Floats, views: Sequence[View], kept: Bools, focal: float
+) -> tuple[float, float]:
+    """Standard error of X in metres and radians: the jackknife over images."""
+    rows = np.flatnonzero(kept)
+    shifts, turns = [], []
+    for row in rows:
+        fewer = kept.copy()
+        fewer[row] = False
+        other, _ = _refine(eye, fixed, robot, views, fewer, focal)
+        shifts.append(other[:3, 3] - eye[:3, 3])
+        turns.append(cv2.Rodrigues(eye[:3, :3].T @ other[:3, :3])[0].ravel())
+    factor = (len(rows) - 1) / len(rows)
+    a, b = (
+        float(np.sqrt(factor * (np.square(np.array(parts)).sum()))) for parts in (shifts, turns)
+    )
+    return a, b

@@ -1,0 +1,151 @@
+"""The pose options of `graspling detect`: grasps in pixels to poses of a gripper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.camera import GraspPoses, Intrinsics
+from graspling.camera_files import read_document
+from graspling.card import Card
+from graspling.cli.output import warn
+from graspling.errors import InputError
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
+from graspling.hand_eye import HandEye, matrix_of
+from graspling.plane import fit_plane
+
+Floats = NDArray[np.float64]
+Approach = Literal["camera", "gravity"]
+
+
+@dataclass(frozen=True, eq=False)
+class PoseMaker:
+    """What the options say about poses.
+
+    Attributes:
+        gripper: whose poses.
+        intrinsics: of the frames.
+        approach: along the camera's axis or gravity; the latter needs ``robot_from_camera``.
+        clamp: grasps wider than the opening open it fully instead of being refused.
+        robot_from_camera: (4, 4), or None: poses are in the camera frame.
+    """
+
+    gripper: Gripper
+    intrinsics: Intrinsics
+    approach: Approach = "camera"
+    clamp: bool = False
+    robot_from_camera: Floats | None = None
+
+    @classmethod
+    def of(
+        cls,
+        gripper: str,
+        intrinsics: Intrinsics | None,
+        approach: Approach,
+        clamp: bool,
+        hand_eye: str,
+        robot_pose: str,
+    ) -> PoseMaker | None:
+        """From the options; None when no gripper is named.
+
+        Raises:
+            InputError: something that was asked for needs what was not given.
+        """
+        if not gripper:
+            if hand_eye or robot_pose or clamp or approach != "camera":
+                raise InputError(
+                    "--hand-eye, --robot-pose, --clamp and --approach shape poses: name the "
+                    "gripper that they are for, --gripper panda"
+                )
+            return None
+        if intrinsics is None:
+            raise InputError("poses need intrinsics: give --camera FILE with fx, fy, cx, cy, ...")
+        if robot_pose and not hand_eye:
+            raise InputError("--robot-pose needs --hand-eye FILE, written by graspling calibrate")
+        matrix = None
+        if hand_eye:
+            calibration = HandEye.load(hand_eye)
+            if calibration.setup == "eye-in-hand" and not robot_pose:
+                raise InputError(
+                    f"{hand_eye}: the camera is in the hand; give --robot-pose FILE with the "
+                    "hand's pose when the frame was taken, 4 x 4"
+                )
+            pose = _robot_pose(robot_pose) if robot_pose else None
+            matrix = calibration.robot_from_camera(pose)
+        elif approach == "gravity":
+            raise InputError(
+                "--approach gravity needs --hand-eye FILE: which way is down is known in the "
+                "robot's frame (-z of its base)"
+            )
+        return cls(Gripper.load(gripper), intrinsics, approach, clamp, matrix)
+
+    def __call__(self, grasps: Grasps, depth: NDArray[np.float32] | None, card: Card) -> GraspPoses:
+        """Poses in the robot's frame where it is known; warns of a camera height that the model
+        did not learn from.
+
+        Raises:
+            InputError: there is no depth, or of another size than the intrinsics say.
+        """
+        if depth is None:
+            raise InputError("poses need depth: give --depth FILE as well")
+        expected = (self.intrinsics.height, self.intrinsics.width)
+        if depth.shape != expected:
+            raise InputError(
+                f"the camera file's intrinsics are for {expected[1]} x {expected[0]} pixels, the "
+                f"frame has {depth.shape[1]} x {depth.shape[0]}"
+            )
+        straight = self.intrinsics.rectify(depth)
+        plane = fit_plane(straight, self.intrinsics.rectified)
+        line = None if plane is None else card.height_warning(plane.height)
+        if line is not None:
+            warn(line)
+        gravity = None
+        if self.approach == "gravity" and self.robot_from_camera is not None:
+            gravity = -self.robot_from_camera[2, :3]
+        poses = grasps.to_poses(
+            depth,
+            self.intrinsics,
+            self.gripper,
+            approach=self.approach,
+            gravity=gravity,
+            clamp=self.clamp,
+        )
+        return poses if self.robot_from_camera is None else poses.transform(self.robot_from_camera)
+
+    def to_dict(self, poses: GraspPoses) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "gripper": self.gripper.name,
+            "pose_frame": "camera" if self.robot_from_camera is None else "robot",
+            "poses": poses.to_records(self.gripper),
+        }
+
+
+def _robot_pose(path: str) -> Floats:
+    document = read_document(path)
+    if isinstance(document, Mapping):
+        document = document.get("pose", document.get("base_from_hand"))
+    try:
+        return matrix_of(document, "the pose")
+    except InputError as error:
+        raise InputError(f"robot pose file {path}: {error}") from None
+
+
+def pose_rows(name: str, poses: GraspPoses) -> list[list[object]]:
+    """Rows for a table: place of the tool centre point and width in millimetres, or the reason."""
+    rows: list[list[object]] = []
+    for rank, good in enumerate(poses.valid):
+        if good:
+            x, y, z = (f"{value * 1e3:.0f}" for value in poses.pose[rank, :3, 3])
+            rows.append([name, rank + 1, x, y, z, f"{poses.width[rank] * 1e3:.0f}", ""])
+        else:
+            rows.append([name, rank + 1, None, None, None, None, poses.reason[rank]])
+    return rows
+
+
+POSE_HEADERS = ("image", "rank", "x mm", "y mm", "z mm", "width mm", "no pose because")

@@ -1,0 +1,106 @@
+"""`graspling evaluate --metric robust`: what the critic, the label and a simulated gripper say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graspling.cli.output import progress, say, table, warn, write_json
+from graspling.errors import InputError
+from graspling.evaluation.calibration import reliability_diagram
+from graspling.evaluation.evaluate import Subset
+from graspling.evaluation.robust import RobustResult, evaluate_robust
+from graspling.gripper import Gripper
+from graspling.pictures import write_picture
+from graspling.robust.critic import DEFAULT, OnnxCritic
+from graspling.robust.detectors import open_detector
+
+if TYPE_CHECKING:
+    from graspling.cli.evaluate import Evaluate
+
+
+def evaluate(options: Evaluate, command: str) -> None:
+    """Evaluate, print and write."""
+    dataset, subset = options.open()
+    if options.limit < 0:
+        raise InputError(f"limit is {options.limit}, expected how many images, or 0 for all")
+    if options.limit:
+        subset = Subset(
+            subset.ids[: options.limit], subset.split, subset.split_hash, subset.fold, subset.part
+        )
+    critic = options.critic or DEFAULT
+    detector = open_detector(
+        options.model or None,
+        critic=critic,
+        rerank=options.rerank,
+        fallback=options.fallback,
+        refined=options.refine,
+        gripper=options.gripper,
+        threads=options.threads,
+    )
+    result = evaluate_robust(
+        detector,
+        dataset,
+        subset,
+        OnnxCritic(critic, threads=options.threads),
+        gripper=Gripper.load(options.gripper),
+        truth=options.truth,
+        rule=options.rule(),
+        focal=options.focal,
+        distance=options.distance,
+        progress=progress,
+    )
+    document = result.to_dict()
+    seen = set(detector.card.trained_on.ids) & {row.id for row in result.rows}
+    if seen and detector.card.trained_on.identity == dataset.identity:
+        warn(f"{result.model} may have been trained on {len(seen)} of these images")
+    write_json(document | {"command": command}, options.json)
+    say(report(result, document), json_target=options.json)
+    agreement = result.agreement()
+    if options.reliability:
+        if agreement is None:
+            raise InputError("a reliability diagram needs --truth physics")
+        curves = {result.critic: agreement}
+        write_picture(options.reliability, reliability_diagram(curves, "holds in simulation"))
+        say(f"written: {options.reliability}", json_target=options.json)
+
+
+def report(result: RobustResult, document: dict[str, Any]) -> str:
+    """The result for a person."""
+
+    def words(entry: dict[str, Any]) -> str:
+        if entry["share"] is None:
+            return "-"
+        low, high = entry["interval"]
+        return f"{entry['share']:.3f} ({low:.3f} to {high:.3f}), {entry['successes']}/{entry['n']}"
+
+    cells = document["cells"]
+    lines = [
+        f"model     {result.model}",
+        f"critic    {result.critic}, robust from {document['robust_from']:g}",
+        f"data      {result.data}, {result.subset.split}: {document['n']} images",
+        f"rule      {result.rule}; jaw: {document['jaw_rule']}",
+        f"rectangle {words(document['rectangle'])}",
+        f"robust    {words(document['robust'])}",
+        "",
+        table(
+            ["", "robust", "not robust"],
+            [
+                ["rectangle right", cells["rectangle_right_robust"],
+                 cells["rectangle_right_not_robust"]],
+                ["rectangle wrong", cells["rectangle_wrong_robust"],
+                 cells["rectangle_wrong_not_robust"]],
+            ],
+        ),
+        f"P(rectangle right | not robust)  {words(document['rectangle_right_given_not_robust'])}",
+        f"P(rectangle wrong | robust)      {words(document['rectangle_wrong_given_robust'])}",
+    ]  # fmt: skip
+    for name, title in (("label", "analytic label robust"), ("physics", "holds in simulation")):
+        entry = document["label"]["robust"] if name == "label" else document["physics"]
+        if entry["n"]:
+            lines += [
+                "",
+                f"{title}: {words(entry)}",
+                f"  of those called robust      {words(document[f'{name}_given_robust'])}",
+                f"  of those not called robust  {words(document[f'{name}_given_not_robust'])}",
+            ]
+    return "\n".join(lines)

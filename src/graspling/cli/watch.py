@@ -1,0 +1,203 @@
+"""`graspling watch`: grasps in a stream of frames, from a recording or a camera."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from graspling.apps.locate import Locator
+from graspling.apps.rerun_view import RerunView
+from graspling.apps.views import JsonLines, Pictures, Window
+from graspling.apps.watch import Answer, Look, Meter, View, watch
+from graspling.camera import Intrinsics
+from graspling.cli.camera import CameraFile
+from graspling.cli.inputs import parse_roi
+from graspling.cli.output import refuse_overlap, say
+from graspling.cli.parse import File, Integer, Json, Number, Text, Texts
+from graspling.detector import load
+from graspling.errors import InputError
+from graspling.frames import parse_depth_unit
+from graspling.gripper import Gripper
+from graspling.sources import Calibration, Source, open_source
+from graspling.sources.stream import Patience, Stream
+from graspling.tracking import Tracked, Tracker
+
+SourceWord = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="[KIND:]PLACE[,option=value...]", help_behavior_hint=""),
+]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Find and follow a grasp in a stream of frames. The source is a folder, a video, a sequence
+    (frame_%04d.png), a ROS bag or MCAP file, a network stream, camera:0 or realsense."""
+
+    source: SourceWord = ""
+    """Where the frames come from."""
+    model: Text = ""
+    """Shipped name, .onnx or .safetensors file; by default the best shipped one for the frames."""
+    top: int = 1
+    """At most this many grasps a frame; the first is the one that is followed."""
+    roi: Texts = ()
+    """Look only at the region u0 v0 u1 v1, pixels."""
+    threshold: Number = None
+    """Quality that a grasp must exceed; by default the one in the model's card."""
+    threads: int = 1
+    """CPU threads."""
+    depth_unit: Text = ""
+    """Of integer depth in a folder: mm, 0.1mm or the metres of one count."""
+    camera: File = ""
+    """Camera file (JSON or YAML): depth unit, intrinsics, registration of depth to colour."""
+    gripper: Text = ""
+    """Also give poses for this gripper (panda, robotiq_2f85 or a YAML file), where the frames have
+    depth and intrinsics."""
+    clamp: bool = False
+    """Open as far as the gripper can for a grasp that is wider, instead of refusing it."""
+    rate: Text = ""
+    """Play a recording like a camera, and drop what there is no time for: frames a second, or
+    "recorded". By default every frame of a recording is looked at."""
+    frames: Integer = None
+    """Stop after so many frames."""
+    give_up: Number = None
+    """End when a camera gave nothing for so many seconds; by default it is waited for."""
+    steadiness: float = 0.7
+    """How much small movements of the grasp are smoothed, 0 to below 1."""
+    no_track: bool = False
+    """Look at each frame by itself."""
+    json: Json = ""
+    pictures: File = ""
+    """Write each frame with its grasps into this folder."""
+    show: bool = False
+    """Show the frames in a window; Escape ends."""
+    rerun: File = ""
+    """Record for the rerun viewer (NAME.rrd), or open it ("viewer"); extra rerun."""
+
+
+def run(options: Watch) -> None:
+    """Watch until the source ends, the window is closed or Ctrl-C."""
+    if not options.source:
+        raise InputError("nothing to watch: name a source; graspling watch --help lists them")
+    if options.frames is not None and options.frames < 1:
+        raise InputError(f"--frames is {options.frames}, expected 1 or more")
+    _quiet_opencv()
+    place = Path(options.source.split(",")[0].split(":", 1)[-1])
+    refuse_overlap((options.json, options.rerun), [place if place.is_file() else None])
+    source = open_source(options.source, _calibration(options))
+    look = _look(options)
+    locate = Locator(Gripper.load(options.gripper), options.clamp) if options.gripper else None
+    patience = Patience(give_up=options.give_up)
+    meter = Meter()
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(bar_format="{desc}", file=sys.stderr, disable=None))
+
+        def report(line: str) -> None:
+            tqdm.write(f"graspling: {line}", file=sys.stderr)
+
+        views = _views(options, source, stack)
+        stream = stack.enter_context(
+            Stream(source, rate=_rate(options.rate), patience=patience, report=report)
+        )
+
+        def status(answer: Answer) -> None:
+            bar.set_description_str(_status(answer, meter, stream.dropped), refresh=False)
+            bar.update()
+
+        try:
+            watch(
+                stream,
+                look,
+                views,
+                meter,
+                limit=options.frames,
+                locate=locate,
+                report=report,
+                status=status,
+            )
+        finally:
+            if meter.frames:
+                bar.clear()
+                say(meter.summary(stream.dropped), json_target=options.json)
+
+
+def _look(options: Watch) -> Look:
+    detector = load(options.model or None, threads=options.threads)
+    how: dict[str, Any] = {
+        "top": options.top,
+        "roi": parse_roi(options.roi),
+        "threshold": options.threshold,
+    }
+    if options.no_track:
+        return lambda frame: Tracked(
+            detector.run(frame.rgb, frame.depth, focal=frame.focal, **how), None, 0
+        )
+    tracker = Tracker(detector, steadiness=options.steadiness)
+    return lambda frame: tracker.update(frame.rgb, frame.depth, focal=frame.focal, **how)
+
+
+def _calibration(options: Watch) -> Calibration:
+    camera = CameraFile.load(options.camera) if options.camera else CameraFile()
+    unit = parse_depth_unit(options.depth_unit) if options.depth_unit else camera.depth_unit
+    intrinsics = camera.colour
+    if intrinsics is None and options.camera:
+        try:
+            intrinsics = Intrinsics.load(options.camera)
+        except InputError:
+            intrinsics = None  # a file with the depth unit alone
+    return Calibration(unit, intrinsics, camera.register)
+
+
+def _views(options: Watch, source: Source, stack: ExitStack) -> list[View]:
+    kinds: list[tuple[str, Callable[[str], View]]] = [
+        (options.json, JsonLines),
+        (options.pictures, Pictures),
+        (options.rerun, RerunView),
+        (f"graspling: {source.name}" if options.show else "", Window),
+    ]
+    views = []
+    for target, kind in kinds:
+        if target:
+            view = kind(target)
+            stack.callback(view.close)
+            views.append(view)
+    return views
+
+
+def _rate(text: str) -> float | str | None:
+    if text in ("", "recorded"):
+        return text or None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--rate {text}: expected frames a second or the word recorded") from None
+
+
+def _status(answer: Answer, meter: Meter, dropped: int) -> str:
+    line = f"{meter.rate:5.1f} frames/s  {meter.latency():5.1f} ms  {dropped} dropped  "
+    if answer.tracked is None:
+        return f"{line}frame {answer.frame.name} cannot be used"
+    if not len(answer.tracked.grasps):
+        return f"{line}no grasp"
+    best = answer.tracked.grasps.to_records()[0]
+    if answer.tracked.number is not None:
+        line += f"track {answer.tracked.number} for {answer.tracked.age}: "
+    degrees = np.rad2deg(best["angle_rad"])
+    line += f"u {best['u']:.0f} v {best['v']:.0f} {degrees:.0f} deg {best['width_px']:.0f} px"
+    return f"{line} quality {best['quality']:.2f}"
+
+
+def _quiet_opencv() -> None:
+    """What OpenCV and its FFmpeg have to say about a file is said by one line of ours."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -1,0 +1,60 @@
+"""Several data sets as one: ``generated:A + cornell:B``.
+
+Ids are ``NUMBER/ID``, the number counting the data sets from 0. Splits of the parts do not carry
+over; image-wise, object-wise and files of ids work as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from graspling.datasets.sample import Dataset, Frame, Labels
+from graspling.errors import InputError
+
+
+class Joined(Dataset):
+    """See the module.
+
+    Args:
+        parts: data sets that are scored by the same jaw rule; two or more.
+    """
+
+    kind: ClassVar[str] = "joined"
+    how_to_get: ClassVar[str] = "Give several data sets with ' + ' between them"
+
+    def __init__(self, parts: Sequence[Dataset]) -> None:
+        # the parts keep what they decode; here nothing is kept twice
+        super().__init__(parts[0].root, cache_mb=0)
+        self.parts = list(parts)
+        rules = {part.jaw_rule for part in parts}
+        if len(rules) > 1:
+            names = ", ".join(part.name for part in parts)
+            raise InputError(f"data sets {names} are scored by different jaw rules; join others")
+        self.jaw_rule = parts[0].jaw_rule  # type: ignore[misc]
+        self.terms = "; ".join(dict.fromkeys(part.terms for part in parts))  # type: ignore[misc]
+        self.name = "+".join(dict.fromkeys(part.name for part in parts))
+        named = list(enumerate(parts))
+        self.ids = tuple(f"{k}/{i}" for k, part in named for i in part.ids)
+        self.unlabelled_ids = tuple(f"{k}/{i}" for k, part in named for i in part.unlabelled_ids)
+        self.objects = {
+            f"{k}/{i}": f"{k}/{o}" for k, part in named for i, o in part.objects.items()
+        }
+
+    def _part(self, sample_id: str) -> tuple[Dataset, str]:
+        number, _, rest = sample_id.partition("/")
+        return self.parts[int(number)], rest
+
+    def files(self, sample_id: str) -> list[Path]:
+        part, inner = self._part(sample_id)
+        return part.files(inner)
+
+    def read_frame(self, sample_id: str) -> Frame:
+        part, inner = self._part(sample_id)
+        sample = part[inner]
+        return Frame(sample.rgb, sample.depth, sample.mask, sample.intrinsics)
+
+    def read_labels(self, sample_id: str) -> Labels:
+        part, inner = self._part(sample_id)
+        return part.labels(inner)

@@ -1,0 +1,82 @@
+"""Does a network in fewer bits still answer like the one in floats?
+
+Two questions, on validation images: how much accuracy is lost, and how often its best grasp is one
+that the network in floats does not have among its best three (rectangle metric).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graspling.datasets.sample import Dataset
+from graspling.detector import Detector
+from graspling.evaluation.evaluate import Progress, evaluate
+from graspling.evaluation.rectangle import correct
+
+# What may be lost, and how often the best grasp may be a stranger.
+MOST_LOST = 0.01
+MOST_STRANGERS = 0.05
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Shares in [0, 1].
+
+    Attributes:
+        before, after: accuracy of the network in floats and of the other one.
+        strangers: share of images whose best grasp matches none of the best three in floats.
+        n: images.
+    """
+
+    before: float
+    after: float
+    strangers: float
+    n: int
+
+    @property
+    def faults(self) -> list[str]:
+        """Why the network should not be used; empty when it is as good."""
+        found = []
+        if self.before - self.after > MOST_LOST + 1e-9:
+            found.append(
+                f"accuracy falls from {self.before:.3f} to {self.after:.3f}, "
+                f"by more than {MOST_LOST:g}"
+            )
+        if self.strangers > MOST_STRANGERS + 1e-9:
+            found.append(
+                f"the best grasp is none of the three best in fp32 in {self.strangers:.1%} of "
+                f"{self.n} images, more than {MOST_STRANGERS:.0%}"
+            )
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the model's card."""
+        return {
+            "accuracy_fp32": self.before,
+            "accuracy": self.after,
+            "strangers": self.strangers,
+            "n": self.n,
+        }
+
+
+def fidelity(
+    before: Detector,
+    after: Detector,
+    dataset: Dataset,
+    ids: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> Fidelity:
+    """Compare two detectors of the same network; labelled images alone are judged."""
+    results = [evaluate(detector, dataset, ids, progress=progress) for detector in (before, after)]
+    strangers = judged = 0
+    for sample_id in progress(ids) if progress else ids:
+        sample = dataset[sample_id]
+        known = before.detect(sample.rgb, sample.depth, top=3, threshold=0.0, focal=sample.focal)
+        best = after.detect(sample.rgb, sample.depth, top=1, threshold=0.0, focal=sample.focal)
+        if len(known) or len(best):
+            judged += 1
+            strangers += not (len(known) and len(best) and correct(best, known)[0])
+    return Fidelity(results[0].accuracy, results[1].accuracy, strangers / max(judged, 1), len(ids))

@@ -1,0 +1,98 @@
+"""Lens distortion of normalised image coordinates (x / z, y / z), there and back.
+
+Models: "brown_conrady", with OpenCV's 4, 5, 8, 12 or 14 coefficients k1 k2 p1 p2 k3 ... (ROS calls
+it plumb_bob or rational_polynomial); "equidistant", OpenCV's fish-eye with 4; and RealSense's
+"inverse_brown_conrady", whose five coefficients take distorted coordinates to straight ones.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.errors import InputError
+
+Floats = NDArray[np.float64]
+
+COUNTS = {
+    "brown_conrady": (4, 5, 8, 12, 14),
+    "equidistant": (4,),
+    "inverse_brown_conrady": (4, 5),
+}
+_ALIASES = {
+    "": "brown_conrady",
+    "plumb_bob": "brown_conrady",
+    "rational_polynomial": "brown_conrady",
+    "thin_prism_fisheye": "",
+    "fisheye": "equidistant",
+    "kannala_brandt4": "equidistant",
+}
+_STEPS = 100
+
+
+def lens_model(name: str, coefficients: tuple[float, ...]) -> str:
+    """The name above for one that ROS or RealSense use.
+
+    Raises:
+        InputError: no such model, or another number of coefficients.
+    """
+    plain = name.rpartition(".")[2].strip().lower().replace(" ", "_").replace("-", "_")
+    model = _ALIASES.get(plain, plain)
+    if model not in COUNTS:
+        raise InputError(
+            f"distortion model {name!r} is not known; expected one of {', '.join(COUNTS)}, "
+            "plumb_bob, rational_polynomial: or rectify the images"
+        )
+    if len(coefficients) not in COUNTS[model]:
+        numbers = " or ".join(map(str, COUNTS[model]))
+        raise InputError(f"distortion: {len(coefficients)} coefficients, {model} has {numbers}")
+    return model
+
+
+def distort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Floats:
+    """Straight normalised coordinates (..., 2) to where the lens puts them."""
+    flat = np.ascontiguousarray(points, np.float64).reshape(-1, 2)
+    if not len(flat):
+        return points
+    k = np.array(coefficients)
+    if model == "equidistant":
+        out = cv2.fisheye.distortPoints(flat[:, None], np.eye(3), k)
+    elif model == "inverse_brown_conrady":
+        out = _brown_inverse(flat, k)
+    else:
+        return _brown(flat, k).reshape(np.shape(points))
+    return np.asarray(out, np.float64).reshape(np.shape(points))
+
+
+def undistort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Floats:
+    """The inverse of :func:`distort`."""
+    flat = np.ascontiguousarray(points, np.float64).reshape(-1, 2)
+    if not len(flat):
+        return points
+    k = np.array(coefficients)
+    if model == "equidistant":
+        out = cv2.fisheye.undistortPoints(flat[:, None], np.eye(3), k)
+    elif model == "inverse_brown_conrady":
+        return _brown(flat, k).reshape(np.shape(points))
+    else:
+        out = _brown_inverse(flat, k)
+    return np.asarray(out, np.float64).reshape(np.shape(points))
+
+
+def _brown(points: Floats, coefficients: Floats) -> Floats:
+    cube = np.column_stack([points, np.ones(len(points))])
+    still = np.zeros(3)
+    out, _ = cv2.projectPoints(cube, still, still, np.eye(3), coefficients)
+    return np.asarray(out, np.float64).reshape(-1, 2)
+
+
+def _brown_inverse(points: Floats, coefficients: Floats) -> Floats:
+    """Fixed-point iteration, to 1e-11: OpenCV's own stops after five steps."""
+    out = points.copy()
+    for _ in range(_STEPS):
+        away = points - _brown(out, coefficients)
+        out += away
+        if not np.abs(away).max() > 1e-11:
+            break
+    return out

@@ -1,0 +1,433 @@
+"""From rectangles on the image to poses of a gripper.
+
+A grasp's rectangle lies on the nearest surface between the pads, as labels of generated data do:
+its centre is a point of the approach axis at that depth. From there the opened gripper goes down
+as far as its fingers and its palm fit into what the depth image shows, and no deeper than a few
+millimetres over the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from graspling.clearance import Heights
+from graspling.errors import InputError
+from graspling.frames import valid_depth
+from graspling.gripper import Gripper
+from graspling.intrinsics import Intrinsics
+from graspling.plane import Plane, fit_plane
+from graspling.registration import rigid
+from graspling.relief import Relief, relief
+
+if TYPE_CHECKING:
+    from graspling.grasps import Grasps
+
+Floats = NDArray[np.float64]
+Depth = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Approach = Literal["camera", "gravity"]
+
+TIP_CLEARANCE = 0.003  # metres, as labels keep: fingertips to what is under them
+PALM_CLEARANCE = 0.003
+ENGAGE = 0.003  # the pads reach at least so far below the top
+_KNOWN_SURFACE = 0.5  # least share of known depth between the pads
+_KNOWN_FINGER = 0.35  # and under each finger, where stereo sensors see less
+_NEAREST = (
+    0.05  # of the depths between the pads, which is the surface: the nearest but for outliers
+)
+_ON_TABLE = 0.01  # metres: ground that is not deeper than this below the table's plane is guarded
+
+
+@dataclass(frozen=True, eq=False)
+class GraspPoses:
+    """Poses of a gripper, a row a grasp, in the order of the grasps.
+
+    Attributes:
+        pose: (N, 4, 4) of the gripper's house frame (origin at the tool centre point, +z approach,
+            +x opening) in the camera frame, or another after :meth:`transform`; metres, NaN where
+            there is none.
+        width: (N,) opening to approach with, metres: contact distance + 2 x clearance, within the
+            gripper's opening.
+        quality: (N,) of the grasps.
+        valid: (N,) there is a pose.
+        reason: N texts, why there is none; "" where there is one.
+        contacts: (N, 2, 3) where the plates are expected to touch, metres, -x first.
+    """
+
+    pose: Floats
+    width: Floats
+    quality: Floats
+    valid: Bools
+    reason: tuple[str, ...]
+    contacts: Floats
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_] | Sequence[int]) -> GraspPoses:
+        """Rows by slice, boolean mask (N,) or index array."""
+        kept = np.arange(len(self))[rows]
+        reason = tuple(self.reason[row] for row in kept)
+        columns = (self.pose[kept], self.width[kept], self.quality[kept], self.valid[kept])
+        return GraspPoses(*columns, reason, self.contacts[kept])
+
+    def to_records(self, gripper: Gripper) -> list[dict[str, Any]]:
+        """One dictionary a grasp, ready for JSON: pose (4 x 4 of the house frame), gripper_pose
+        (of the gripper's own frame), width_m, contacts and reason; None instead of a pose where
+        there is none."""
+        own = self.gripper_poses(gripper)
+        records: list[dict[str, Any]] = []
+        for row, good in enumerate(self.valid):
+            records.append(
+                {
+                    "pose": self.pose[row].tolist() if good else None,
+                    "gripper_pose": own[row].tolist() if good else None,
+                    "width_m": float(self.width[row]) if good else None,
+                    "contacts": self.contacts[row].tolist() if good else None,
+                    "reason": self.reason[row],
+                }
+            )
+        return records
+
+    def transform(self, matrix: ArrayLike) -> GraspPoses:
+        """The poses in another frame: ``matrix`` (4, 4) rigid, such as ``robot_from_camera``.
+
+        Raises:
+            InputError: the matrix is no rigid transform.
+        """
+        rigid_matrix = rigid(matrix)
+        contacts = self.contacts @ rigid_matrix[:3, :3].T + rigid_matrix[:3, 3]
+        pose = rigid_matrix @ self.pose
+        return GraspPoses(pose, self.width, self.quality, self.valid, self.reason, contacts)
+
+    def gripper_poses(self, gripper: Gripper) -> Floats:
+        """(N, 4, 4) of the gripper's own frame, the one its driver moves."""
+        return np.asarray(self.pose @ np.linalg.inv(gripper.own_from_house))
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Grasps in the view frame (+z the approach), metres: where their axes meet the surface."""
+
+    place: Floats  # (N, 3)
+    angle: Floats  # (N,) of the opening about +z
+    width: Floats  # (N,)
+
+
+def to_poses(
+    grasps: Grasps,
+    depth: ArrayLike,
+    intrinsics: Intrinsics,
+    gripper: Gripper,
+    *,
+    approach: Approach = "camera",
+    gravity: ArrayLike | None = None,
+    clamp: bool = False,
+    table: ArrayLike | Plane | None = None,
+) -> GraspPoses:
+    """A pose for each grasp, or the reason why there is none.
+
+    Args:
+        depth: (H, W) floating point metres of the grasps' frame, 0 = missing.
+        approach: along the camera's optical axis, or along ``gravity``.
+        gravity: (3,) down in the camera frame, any length; for ``approach="gravity"``.
+        clamp: open as far as the gripper can for a grasp that is wider; otherwise it is refused
+            when its width exceeds the opening by more than the gripper's clearance.
+        table: (nx, ny, nz, offset), the plane n . p = offset in the camera frame, metres, that no
+            fingertip comes near; by default the plane that most of the frame lies on, if any.
+
+    Raises:
+        InputError: depth and intrinsics do not fit, gravity is missing or lies across the optical
+            axis, or the table is no plane.
+    """
+    metres = _depth(depth, intrinsics)
+    if intrinsics.distortion:
+        metres = np.ascontiguousarray(intrinsics.rectify(metres))
+        grasps = _straight(grasps, intrinsics)
+        intrinsics = intrinsics.rectified
+    turn = _turn(approach, gravity)
+    if table is None:
+        plane = fit_plane(metres, intrinsics)
+    else:
+        plane = table if isinstance(table, Plane) else Plane.of(table)
+    count = len(grasps)
+    reason = np.full(count, "", dtype=object)
+    surface, share = _surface(grasps, metres, intrinsics, gripper)
+    _refuse(reason, ~_inside(grasps, intrinsics), "the grasp lies outside the image")
+    _refuse(reason, share < _KNOWN_SURFACE, "no depth under the grasp")
+    rows = _rows(grasps, np.where(surface > 0, surface, 1.0), intrinsics, turn)
+    _refuse_widths(reason, rows.width, gripper, clamp)
+    place, width = rows.place.copy(), np.minimum(rows.width, gripper.opening)
+    width = np.maximum(width, gripper.min_opening)
+    good = np.flatnonzero(reason == "")
+    if len(good):
+        chosen = _Rows(place[good], rows.angle[good], width[good])
+        ground = _ground(chosen, metres, intrinsics, gripper, plane, turn)
+        if ground is None:
+            reason[good] = "no depth under the grasp"
+        else:
+            depth_known = _known_under_fingers(chosen, ground, gripper, metres, intrinsics, turn)
+            guard = _table_limit(chosen, gripper, plane, turn)
+            found = _descend(chosen, ground.heights, gripper, guard, table is not None)
+            place[good, 2], reason[good] = found
+            unknown = np.zeros(count, bool)
+            unknown[good] = depth_known < _KNOWN_FINGER
+            reason[unknown] = "no depth where a finger goes down"
+    return _poses(place, rows.angle, width, grasps.quality, reason, turn, gripper)
+
+
+# ---- what is asked ------------------------------------------------------------------------------
+
+
+def _depth(depth: ArrayLike, intrinsics: Intrinsics) -> Depth:
+    array = np.asarray(depth)
+    expected = (intrinsics.height, intrinsics.width)
+    if array.shape != expected:
+        raise InputError(
+            f"depth: got shape {array.shape}, expected {expected} as its intrinsics say; "
+            "crop or resize both alike"
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"depth: got {array.dtype}, expected floating point metres")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _straight(grasps: Grasps, intrinsics: Intrinsics) -> Grasps:
+    """The grasps in the rectified image: their centres, and what lies between their ends."""
+    along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
+    half = along * (grasps.width / 2)[:, None]
+    left, centre, right = (
+        intrinsics.rectify_pixels(grasps.centres + sign * half) for sign in (-1, 0, 1)
+    )
+    opening = right - left
+    return replace(
+        grasps,
+        u=centre[:, 0],
+        v=centre[:, 1],
+        angle=np.arctan2(opening[:, 1], opening[:, 0]),
+        width=np.linalg.norm(opening, axis=1),
+    )
+
+
+def _turn(approach: str, gravity: ArrayLike | None) -> Floats:
+    """(3, 3) camera frame to view frame."""
+    if approach == "camera":
+        return np.eye(3)
+    if approach != "gravity":
+        raise InputError(f"approach is {approach!r}, expected camera or gravity")
+    down = np.zeros(3) if gravity is None else np.asarray(gravity, np.float64)
+    size = np.linalg.norm(down) if down.shape == (3,) and np.isfinite(down).all() else 0.0
+    if not size or down[2] < 0.3 * size:
+        raise InputError(
+            f"gravity is {gravity!r}: an approach along gravity needs its direction in the camera "
+            "frame, three numbers, within 70 degrees of the optical axis"
+        )
+    z = down / size
+    x = np.array([1.0, 0, 0]) - z[0] * z
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _refuse(reason: NDArray[np.object_], rows: Bools, text: str) -> None:
+    reason[rows & (reason == "")] = text
+
+
+def _refuse_widths(
+    reason: NDArray[np.object_], width: Floats, gripper: Gripper, clamp: bool
+) -> None:
+    limit = np.inf if clamp else gripper.opening + gripper.clearance
+    for row in np.flatnonzero((reason == "") & (width > limit)):
+        reason[row] = (
+            f"too wide: {width[row] * 1e3:.0f} mm, {gripper.name} opens "
+            f"{gripper.opening * 1e3:.0f} mm"
+        )
+    for row in np.flatnonzero((reason == "") & (width < gripper.min_opening)):
+        reason[row] = (
+            f"too narrow: {width[row] * 1e3:.0f} mm, {gripper.name} closes to "
+            f"{gripper.min_opening * 1e3:.0f} mm"
+        )
+
+
+# ---- where the grasp meets the surface ----------------------------------------------------------
+
+
+def _inside(grasps: Grasps, intrinsics: Intrinsics) -> Bools:
+    across = (grasps.u >= -0.5) & (grasps.u <= intrinsics.width - 0.5)
+    return np.asarray(across & (grasps.v >= -0.5) & (grasps.v <= intrinsics.height - 0.5))
+
+
+def _surface(
+    grasps: Grasps, depth: Depth, intrinsics: Intrinsics, gripper: Gripper
+) -> tuple[Floats, Floats]:
+    """(N,) nearest depth between the pads, 0 = none, and the share of depth that is known there:
+    over the opening less the clearances, as long as the pads."""
+    known = valid_depth(depth) > 0
+    along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
+    aside = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    size = np.mean([intrinsics.fx, intrinsics.fy])
+    z, share = np.zeros(len(grasps)), np.zeros(len(grasps))
+    inner, jaw = grasps.width * 0.7, np.minimum(grasps.jaw, grasps.width)
+    x, y = (
+        axis.ravel() for axis in np.meshgrid(np.linspace(-0.5, 0.5, 33), np.linspace(-0.5, 0.5, 9))
+    )
+    for _ in range(3):
+        u = grasps.u[:, None] + np.outer(inner * along[:, 0], x) + np.outer(jaw * aside[:, 0], y)
+        v = grasps.v[:, None] + np.outer(inner * along[:, 1], x) + np.outer(jaw * aside[:, 1], y)
+        i, j = np.rint(v).astype(int), np.rint(u).astype(int)
+        within = (i >= 0) & (i < depth.shape[0]) & (j >= 0) & (j < depth.shape[1])
+        i, j = np.where(within, i, 0), np.where(within, j, 0)
+        there = within & known[i, j]
+        share = there.mean(axis=1)
+        values = np.sort(np.where(there, depth[i, j], np.inf), axis=1)
+        rank = np.maximum(np.floor(_NEAREST * there.sum(axis=1)).astype(int), 0)
+        z = np.where(there.any(axis=1), values[np.arange(len(z)), rank], 0.0)
+        scale = size / np.where(z > 0, z, 1.0)
+        jaw = gripper.pad_length * scale
+        inner = np.maximum(grasps.width - 2 * gripper.clearance * scale, grasps.width / 4)
+    return z.astype(np.float64), share
+
+
+def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats) -> _Rows:
+    """The grasps where they meet the surface: the opening lies across the approach, over the line
+    of the image that the rectangle opens along."""
+    centre = intrinsics.deproject(grasps.u, grasps.v, surface) @ turn.T
+    half = grasps.width / 2
+    ends = [
+        intrinsics.deproject(
+            grasps.u + sign * half * np.cos(grasps.angle),
+            grasps.v + sign * half * np.sin(grasps.angle),
+            surface,
+        )
+        @ turn.T
+        for sign in (-1, 1)
+    ]
+    # where the rays through the ends meet the plane through the centre across the approach
+    left, right = (end * (centre[:, 2:] / end[:, 2:]) for end in ends)
+    opening = (right - left)[:, :2]
+    width = np.linalg.norm(opening, axis=1)
+    return _Rows(centre, np.arctan2(opening[:, 1], opening[:, 0]), width)
+
+
+# ---- how deep -----------------------------------------------------------------------------------
+
+
+def _ground(
+    rows: _Rows,
+    depth: Depth,
+    intrinsics: Intrinsics,
+    gripper: Gripper,
+    plane: Plane | None,
+    turn: Floats,
+) -> Relief | None:
+    """The relief that the gripper of any of the rows can reach."""
+    boxes = (gripper.palm, *gripper.finger_boxes(gripper.opening))
+    reach = max(
+        float(np.linalg.norm(np.maximum(np.abs(box.low), np.abs(box.high))[:2])) for box in boxes
+    )
+    margin = np.array([reach + 0.01, reach + 0.01, 0.0])
+    low, high = rows.place.min(axis=0) - margin, rows.place.max(axis=0) + margin
+    low[2] += gripper.palm.low[2]
+    high[2] += 0.15
+    return relief(depth, intrinsics, plane, turn, low, high)
+
+
+def _known_under_fingers(
+    rows: _Rows,
+    ground: Relief,
+    gripper: Gripper,
+    depth: Depth,
+    intrinsics: Intrinsics,
+    turn: Floats,
+) -> Floats:
+    """(N,) share of known depth under the finger that knows less."""
+    known = valid_depth(depth) > 0
+    share = np.ones(len(rows.angle))
+    tip = gripper.fingers[int(np.argmax([box.high[2] for box in gripper.fingers]))]
+    x, y = np.meshgrid(*(np.linspace(tip.low[axis], tip.high[axis], 7) for axis in (0, 1)))
+    cos, sin = np.cos(rows.angle)[:, None], np.sin(rows.angle)[:, None]
+    for side in (-1, 1):
+        along = side * (rows.width[:, None] / 2 + x.ravel())
+        px = rows.place[:, :1] + cos * along - sin * y.ravel()
+        py = rows.place[:, 1:2] + sin * along + cos * y.ravel()
+        points = np.stack([px, py, ground.heights.at(px, py)], axis=-1) @ turn
+        pixels = np.nan_to_num(np.rint(intrinsics.project(points)), nan=-1).astype(int)
+        u, v = pixels[..., 0], pixels[..., 1]
+        within = (u >= 0) & (u < intrinsics.width) & (v >= 0) & (v < intrinsics.height)
+        there = within & known[np.where(within, v, 0), np.where(within, u, 0)]
+        share = np.minimum(share, there.mean(axis=1))
+    return share
+
+
+def _descend(
+    rows: _Rows, heights: Heights, gripper: Gripper, guard: Floats, sure: bool
+) -> tuple[Floats, NDArray[np.object_]]:
+    """(N,) z of the tool centre point in the view frame, and why the pads cannot get down to the
+    object ("" where they can). ``guard`` (N,) is the table's limit; ``sure``, not an estimate."""
+    flat = rows.place[:, :2].astype(np.float32)
+    angle, width = rows.angle.astype(np.float32), rows.width.astype(np.float32)
+    distance = np.maximum(width - 2 * gripper.clearance, width / 4).astype(np.float32)
+    top = heights.top(flat, angle, distance, gripper.pad_length).astype(np.float64)
+    tips = heights.finger_limit(gripper, flat, angle, width).astype(np.float64) - TIP_CLEARANCE
+    palm = heights.palm_limit(gripper, flat, angle).astype(np.float64) - PALM_CLEARANCE
+    guard = guard - TIP_CLEARANCE
+    if not sure:  # ground well below the plane: it is not what the object stands on
+        guard = np.where(tips > guard + _ON_TABLE, np.inf, guard)
+    z = np.minimum(np.minimum(tips, palm), guard)
+    least = top + ENGAGE - gripper.pad_width / 2
+    reason = np.full(len(z), "", dtype=object)
+    _refuse(reason, (z < least) & (guard <= z + 0.002), "too flat: a finger would touch the table")
+    _refuse(reason, (z < least) & (palm <= tips), "the palm would hit what stands beside it")
+    _refuse(reason, z < least, "a finger would hit what stands beside it")
+    return z, reason
+
+
+def _table_limit(rows: _Rows, gripper: Gripper, plane: Plane | None, turn: Floats) -> Floats:
+    """(N,) largest z at which no corner of a fingertip lies below the table's plane."""
+    limit = np.full(len(rows.angle), np.inf)
+    if plane is None:
+        return limit
+    nx, ny, nz = turn @ np.array(plane.normal)
+    cos, sin = np.cos(rows.angle), np.sin(rows.angle)
+    for box in gripper.fingers:
+        for side in (-1, 1):
+            for x in (box.low[0], box.high[0]):
+                for y in (box.low[1], box.high[1]):
+                    along = side * (rows.width / 2 + x)
+                    px = rows.place[:, 0] + cos * along - sin * y
+                    py = rows.place[:, 1] + sin * along + cos * y
+                    z = (plane.offset - nx * px - ny * py) / nz
+                    limit = np.minimum(limit, z - box.high[2])
+    return limit
+
+
+# ---- the answer ---------------------------------------------------------------------------------
+
+
+def _poses(
+    place: Floats,
+    angle: Floats,
+    width: Floats,
+    quality: Floats,
+    reason: NDArray[np.object_],
+    turn: Floats,
+    gripper: Gripper,
+) -> GraspPoses:
+    valid = np.array([text == "" for text in reason], dtype=bool)
+    pose = np.tile(np.eye(4), (len(valid), 1, 1))
+    cos, sin = np.cos(angle), np.sin(angle)
+    pose[:, 0, 0], pose[:, 1, 0], pose[:, 0, 1], pose[:, 1, 1] = cos, sin, -sin, cos
+    pose[:, :3, 3] = place
+    half = np.maximum(width / 2 - gripper.clearance, 0.0)
+    offset = pose[:, :3, 0] * half[:, None]
+    contacts = np.stack([place - offset, place + offset], axis=1) @ turn
+    camera_from_view = np.eye(4)
+    camera_from_view[:3, :3] = turn.T
+    pose = camera_from_view @ pose
+    pose[~valid], contacts[~valid] = np.nan, np.nan
+    texts = tuple(str(text) for text in reason)
+    return GraspPoses(pose, np.where(valid, width, np.nan), quality, valid, texts, contacts)

@@ -1,0 +1,98 @@
+"""A folder of images as a source: colour, depth or both, paired by name, in the order of names.
+
+Images lie in the folder itself (``a_rgb.png`` beside ``a_depth.png``) or in folders of their own
+(``rgb/000.png`` and ``depth/000.png``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graspling.camera import Intrinsics
+from graspling.errors import InputError
+from graspling.frames import read_depth, read_rgb
+from graspling.sources.base import Frame, Source
+from graspling.sources.pairs import FramePaths, frame_paths, is_depth, is_image
+
+_COLOUR_FOLDERS = ("rgb", "color", "colour", "images", "image")
+
+Register = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Folder(Source):
+    """The frames of a folder.
+
+    Args:
+        path: the folder.
+        depth_unit: metres a count of integer depth, or None.
+        intrinsics: of all frames.
+        register: turns depth as read into depth with the pixels of the colour image.
+
+    Raises:
+        InputError: no such folder, no image in it, or colour and depth do not pair up.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        depth_unit: float | None = None,
+        intrinsics: Intrinsics | None = None,
+        register: Register | None = None,
+    ) -> None:
+        root = Path(path)
+        if not root.is_dir():
+            raise InputError(f"{path}: there is no such folder")
+        self.name = str(path)
+        self._unit, self._intrinsics, self._register = depth_unit, intrinsics, register
+        self._frames = _find(root)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def frames(self) -> Iterator[Frame]:
+        """One frame after the other; an image that cannot be read is that frame's fault."""
+        for paths in self._frames:
+            try:
+                rgb = read_rgb(paths.rgb) if paths.rgb else None
+                depth = read_depth(paths.depth, self._unit) if paths.depth else None
+                if depth is not None and self._register is not None:
+                    depth = self._register(depth)
+            except InputError as error:
+                yield Frame(paths.name, fault=str(error))
+            else:
+                yield Frame(paths.name, rgb, depth, intrinsics=self._intrinsics)
+
+
+def _find(root: Path) -> list[FramePaths]:
+    depth_folder = root / "depth"
+    if depth_folder.is_dir():
+        depth = _images(depth_folder)
+        colour_folder = next((f for name in _COLOUR_FOLDERS if (f := root / name).is_dir()), None)
+        colour = _images(colour_folder) if colour_folder else []
+    else:
+        files = _images(root)
+        depth = [file for file in files if is_depth(file)]
+        colour = [file for file in files if file not in depth]
+    if not colour and not depth:
+        raise InputError(
+            f"{root}: holds no images; expected colour (PNG, JPEG), depth (PNG with depth in its "
+            "name, TIFF, NPY) or both, here or in the folders rgb and depth"
+        )
+    return frame_paths([str(file) for file in colour], [str(file) for file in depth])[0]
+
+
+def _images(folder: Path) -> list[Path]:
+    """Images that are no masks, in the order in which a person counts: 2 before 10."""
+    files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
+    return sorted(files, key=lambda file: (_numbers(file.stem), file.name))
+
+
+def _numbers(stem: str) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", stem)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -1,0 +1,154 @@
+"""Files, folders and globs of images; colour and depth of one frame paired by name."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from graspling.errors import InputError
+
+_COLOUR_FILES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
+_DEPTH_FILES = frozenset({".png", ".tif", ".tiff", ".npy"})
+
+
+def _mark(words: str, letter: str) -> re.Pattern[str]:
+    """A word of its own in a file name, or a letter after a number at its end."""
+    return re.compile(rf"(?:^|(?<=[-_. ]))(?:{words})(?=[-_. ]|$)|(?<=\d){letter}$", re.IGNORECASE)
+
+
+# What tells the files of one frame apart: scene1_rgb.png and scene1_depth.png, color_3.png and
+# depth_3.npy, pcd0100r.png and pcd0100d.tiff.
+_COLOUR_MARK = _mark("rgb|colou?r|image", "r")
+_DEPTH_MARK = _mark("(?:perfect_|stereo_)?depth", "d")
+_MASK_MARK = _mark("(?:seg)?mask|labels?|seg", "m")
+
+
+@dataclass(frozen=True)
+class FramePaths:
+    """The files of one frame; at least one of them is there."""
+
+    rgb: Path | None
+    depth: Path | None
+
+    @property
+    def name(self) -> str:
+        """What the frame is called in tables and pictures."""
+        path = self.rgb or self.depth
+        assert path is not None
+        return path.stem
+
+    def to_dict(self) -> dict[str, str | None]:
+        """For JSON."""
+        files = {"rgb": self.rgb, "depth": self.depth}
+        return {key: str(path) if path else None for key, path in files.items()}
+
+
+def is_image(path: Path) -> bool:
+    """By its name, an image of colour or depth; masks are none."""
+    known = path.suffix.lower() in _COLOUR_FILES | _DEPTH_FILES
+    return known and not _MASK_MARK.search(path.stem)
+
+
+def is_depth(path: Path) -> bool:
+    """By its name, an image of depth: it says so, or no colour comes in such a file."""
+    suffix = path.suffix.lower()
+    return suffix in _DEPTH_FILES and (
+        suffix not in _COLOUR_FILES or bool(_DEPTH_MARK.search(path.stem))
+    )
+
+
+def frame_paths(rgb: Sequence[str], depth: Sequence[str]) -> tuple[list[FramePaths], bool]:
+    """The frames that two options name, and whether they name a list rather than one frame.
+
+    Raises:
+        InputError: nothing is given, a file is missing, a folder is empty, a glob matches
+            nothing, or colour and depth do not pair up.
+    """
+    if not rgb and not depth:
+        raise InputError("nothing to look at: give --rgb FILE, --depth FILE or both")
+    colours, many_colours = _expand(rgb, "colour", _COLOUR_FILES, (_DEPTH_MARK, _MASK_MARK))
+    depths, many_depths = _expand(depth, "depth", _DEPTH_FILES, (_COLOUR_MARK, _MASK_MARK))
+    many = many_colours or many_depths or len(colours) > 1 or len(depths) > 1
+    if not depth:
+        frames = [FramePaths(path, None) for path in colours]
+    elif not rgb:
+        frames = [FramePaths(None, path) for path in depths]
+    elif len(colours) == len(depths) == 1:
+        frames = [FramePaths(colours[0], depths[0])]
+    else:
+        frames = _pair(colours, depths)
+    names = Counter(frame.name for frame in frames)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{count} images are called {name!r}; results could not be told apart")
+    return frames, many
+
+
+def _expand(
+    given: Sequence[str],
+    what: str,
+    suffixes: frozenset[str],
+    not_these: tuple[re.Pattern[str], ...],
+) -> tuple[list[Path], bool]:
+    """The files behind names; true when one of them was a folder or a glob."""
+    found: list[Path] = []
+    many = False
+    for text in given:
+        if not text:
+            raise InputError(f"an empty name for {what}; is a shell variable not set?")
+        path = Path(text)
+        if path.is_dir():
+            files = sorted(
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() in suffixes
+                and not file.name.startswith(".")
+                and not any(mark.search(file.stem) for mark in not_these)
+            )
+            if not files:
+                raise InputError(
+                    f"{path}: the folder holds no {what} image "
+                    f"(looked for {', '.join(sorted(suffixes))})"
+                )
+        elif path.exists():
+            found.append(path)
+            continue
+        elif glob.has_magic(text):
+            files = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+            if not files:
+                raise InputError(f"{text}: no file matches this pattern")
+        else:
+            raise InputError(f"{text}: there is no such file or folder")
+        found += files
+        many = True
+    return found, many
+
+
+def _pair(colours: Sequence[Path], depths: Sequence[Path]) -> list[FramePaths]:
+    by_key: dict[str, Path] = {}
+    for path in depths:
+        key = _key(path, _DEPTH_MARK)
+        if key in by_key:
+            raise InputError(
+                f"{path} and {by_key[key]} are both depth of frame {key!r}; name one of them"
+            )
+        by_key[key] = path
+    pairs = []
+    for path in colours:
+        key = _key(path, _COLOUR_MARK)
+        if key not in by_key:
+            raise InputError(
+                f"{path}: no depth file for frame {key!r} among {len(depths)}; "
+                "pairs share a name, such as a_rgb.png and a_depth.png"
+            )
+        pairs.append(FramePaths(path, by_key[key]))
+    return pairs
+
+
+def _key(path: Path, mark: re.Pattern[str]) -> str:
+    """What the files of one frame have in common."""
+    return re.sub(r"[-_. ]+", "_", mark.sub("", path.stem)).strip("_")

@@ -1,0 +1,125 @@
+"""An Intel RealSense camera, or one of its recordings (.bag, .db3), as a source.
+
+Needs ``pyrealsense2`` (extra ``realsense``). Depth is registered to the colour camera by the
+camera's own library, so both show the same pixels.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graspling.camera import Intrinsics
+from graspling.errors import InputError, MissingExtraError
+from graspling.sources.base import Frame, Source, SourceLost
+
+# Longer than the automatic exposure takes to give a first image, milliseconds.
+_WAIT = 5000
+_RECORDINGS = (".bag", ".db3")
+
+
+class RealSense(Source):
+    """Colour and registered depth of a RealSense camera.
+
+    Args:
+        device: serial number of the camera, "" for any, or the path of a recording.
+        width, height, fps: of both streams; a recording has its own.
+        intrinsics: instead of those that the camera knows.
+
+    Raises:
+        MissingExtraError: pyrealsense2 is not installed.
+        InputError: there is no such recording.
+    """
+
+    def __init__(
+        self,
+        device: str = "",
+        *,
+        width: int = 640,
+        height: int = 480,
+        fps: int = 30,
+        intrinsics: Intrinsics | None = None,
+    ) -> None:
+        self._library = _pyrealsense2()
+        self._recorded = Path(device).suffix in _RECORDINGS
+        if self._recorded and not Path(device).is_file():
+            raise InputError(f"{device}: there is no such recording")
+        self.live = not self._recorded
+        self.name = device if self._recorded else f"RealSense {device}".strip()
+        self._device, self._size, self._intrinsics = device, (width, height, fps), intrinsics
+
+    def frames(self) -> Iterator[Frame]:
+        """See :class:`Source`. The time is that of the camera's clock."""
+        rs = self._library
+        pipeline = rs.pipeline()
+        try:
+            profile = pipeline.start(self._config())
+        except RuntimeError as error:
+            raise self._lost(f"cannot be opened: {error}") from None
+        try:
+            device = profile.get_device()
+            unit = float(device.first_depth_sensor().get_depth_scale())
+            if self._recorded:
+                device.as_playback().set_real_time(False)
+            align = rs.align(rs.stream.color)
+            number, shown = 0, -1
+            while True:
+                try:
+                    both = align.process(pipeline.wait_for_frames(_WAIT))
+                except RuntimeError as error:
+                    if self._recorded and number:
+                        return  # the library does not tell the end from a fault
+                    raise self._lost(f"gives no frames: {error}") from None
+                colour, depth = both.get_color_frame(), both.get_depth_frame()
+                # the first sets may lack one; later ones may hold a colour image once more
+                if not colour or not depth or colour.get_frame_number() == shown:
+                    continue
+                shown = colour.get_frame_number()
+                yield Frame(
+                    f"{number:06d}",
+                    np.array(colour.get_data(), dtype=np.uint8),
+                    np.asarray(depth.get_data()).astype(np.float32) * np.float32(unit),
+                    float(colour.get_timestamp()) / 1000,
+                    self._intrinsics or _intrinsics(colour),
+                )
+                number += 1
+        finally:
+            pipeline.stop()
+
+    def _config(self) -> Any:
+        rs = self._library
+        config = rs.config()
+        if self._recorded:
+            config.enable_device_from_file(self._device, False)  # False: not over and over
+            return config
+        if self._device:
+            config.enable_device(self._device)
+        width, height, fps = self._size
+        config.enable_stream(rs.stream.depth, width, height, rs.format.z16, fps)
+        config.enable_stream(rs.stream.color, width, height, rs.format.rgb8, fps)
+        return config
+
+    def _lost(self, reason: str) -> SourceLost | InputError:
+        line = " ".join(reason.split())
+        return InputError(f"{self.name}: {line}") if self._recorded else SourceLost(line)
+
+
+def _intrinsics(frame: Any) -> Intrinsics:
+    known = frame.get_profile().as_video_stream_profile().get_intrinsics()
+    # The lenses of the D400 are rectified in the camera; of others the rest is below a pixel.
+    return Intrinsics(known.fx, known.fy, known.ppx, known.ppy, known.width, known.height)
+
+
+def _pyrealsense2() -> Any:
+    try:
+        return importlib.import_module("pyrealsense2")
+    except ImportError as error:
+        if "libusb" in str(error):
+            raise InputError(
+                f"pyrealsense2 cannot be loaded: {error}; install libusb-1.0"
+            ) from None
+        raise MissingExtraError("pyrealsense2", "realsense") from None

@@ -1,0 +1,117 @@
+"""From a recipe to the batches and the lesson that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graspling.datasets.augment import Augmentation
+from graspling.datasets.sample import Dataset
+from graspling.errors import InputError
+from graspling.image import Preparation
+from graspling.networks.base import GraspNetwork
+from graspling.training.batches import Batches
+from graspling.training.distillation.lesson import Distillation
+from graspling.training.distillation.semi import SemiSupervision
+from graspling.training.distillation.teacher import OutputCache, Teacher
+from graspling.training.distillation.unlabelled import MixedBatches, open_pool
+from graspling.training.lessons import Lesson
+from graspling.training.losses import GraspLoss
+from graspling.training.recipe import Recipe
+
+
+def make_batches(
+    recipe: Recipe,
+    dataset: Dataset,
+    ids: Sequence[str],
+    rest: Sequence[str],
+    preparation: Preparation,
+    share: tuple[int, int] = (0, 1),
+) -> Batches:
+    """Batches of the labelled ids, with unlabelled images where the recipe has any.
+
+    Args:
+        ids: of the training part whose labels are used.
+        rest: of the training part whose labels are not.
+        share: (rank, count) of one process of several.
+    """
+    distill = recipe.distill
+    views = distill.views if distill else 0
+    if distill is not None and not distill.hidden:
+        rest = ()
+    if recipe.unlabelled and distill is None and recipe.semi is None:
+        raise InputError(
+            "images without labels are of use to `graspling semi` and `graspling distill` alone"
+        )
+    if recipe.semi is None and not (distill is not None and (rest or recipe.unlabelled)):
+        return Batches(
+            dataset,
+            ids,
+            preparation,
+            recipe.augmentation,
+            size=recipe.batch,
+            taper=recipe.taper,
+            hidden_focal=recipe.hidden_focal,
+            seed=recipe.seed,
+            share=share,
+            steps=recipe.steps,
+            views=views,
+        )
+    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled)
+    if not len(pool):
+        raise InputError(
+            "no image without labels: give --unlabelled IMAGES, or set fraction below 1 to hide "
+            "the labels of the rest"
+        )
+    return MixedBatches(
+        dataset,
+        ids,
+        preparation,
+        recipe.augmentation,
+        pool=pool,
+        count=recipe.unlabelled_batch or recipe.batch,
+        strong=recipe.semi.strong if recipe.semi else None,
+        size=recipe.batch,
+        taper=recipe.taper,
+        hidden_focal=recipe.hidden_focal,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        views=views,
+    )
+
+
+def make_lesson(
+    recipe: Recipe,
+    network: GraspNetwork,
+    average: GraspNetwork | None,
+    batches: Batches,
+    criterion: GraspLoss,
+    precision: str,
+) -> Lesson:
+    """What the steps of this recipe minimise.
+
+    Raises:
+        InputError: several processes for a lesson that knows but one; or as its class.
+    """
+    if batches.share[1] > 1 and (recipe.semi or recipe.distill):
+        raise InputError("distill and semi train in one process; leave out --devices and --nodes")
+    if recipe.semi is not None:
+        assert average is not None and isinstance(batches, MixedBatches)
+        rule = batches.pool.jaw_rule
+        return SemiSupervision(recipe.semi, average, recipe.decoding, rule, criterion, precision)
+    if recipe.distill is not None:
+        settings = recipe.distill
+        teacher = Teacher(settings.teacher, recipe.modality)
+        teacher.check(batches.preparation)
+        cache = None
+        if settings.cache:
+            if not settings.views and recipe.augmentation != Augmentation():
+                raise InputError(
+                    "distill: a cache needs views above 0, or a recipe without augmentation: "
+                    "otherwise the teacher never sees an image twice"
+                )
+            batches.views = settings.views or 1  # without augmentation all views are one
+            images = (recipe.data, recipe.unlabelled, recipe.split, recipe.fold, recipe.fraction)
+            how = (batches.preparation, recipe.augmentation, recipe.limit, recipe.seed)
+            cache = OutputCache(settings.cache, teacher.path, (*images, *how))
+        return Distillation(settings, network, teacher, criterion, precision, recipe.size, cache)
+    return Lesson(criterion, precision)

@@ -1,0 +1,199 @@
+"""Images without labels, beside those with labels in each batch.
+
+They may be the rest of the training part, whose labels nobody is allowed to use, frames of a data
+set that nobody has labelled, generated frames, or a folder of the user's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graspling.datasets import open_dataset
+from graspling.datasets.augment import Augmentation, generator
+from graspling.datasets.sample import Dataset, Sample
+from graspling.errors import InputError
+from graspling.evaluation.rectangle import JawRule
+from graspling.grasps import Grasps
+from graspling.image import Preparation
+from graspling.resample import compose
+from graspling.training.batches import Batch, Batches, Free
+
+# Tells the randomness of the strong view from that of the weak one.
+_STRONG = 1
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images whose labels are not used.
+
+    Attributes:
+        items: (data set, id) of each.
+        known: how many of the first ones have labels, which are only looked at for the log.
+    """
+
+    items: tuple[tuple[Dataset, str], ...]
+    known: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def jaw_rule(self) -> JawRule:
+        """By which those with labels are judged."""
+        return self.items[0][0].jaw_rule if self.items else "half"
+
+    def truth(self, number: int) -> Grasps | None:
+        """The labels of an image where they are known."""
+        dataset, sample_id = self.items[number]
+        return dataset[sample_id].grasps if number < self.known else None
+
+
+def open_pool(dataset: Dataset, spec: str, rest: Sequence[str], further: Sequence[str]) -> Pool:
+    """The images that a run may use without labels.
+
+    Of another data set everything counts as unlabelled, frames without labels first; of the run's
+    own data set only the ``rest`` and the frames without labels, never a validation or test image.
+
+    Args:
+        dataset: that the run trains on.
+        spec: of it.
+        rest: ids of its training part whose labels are not used.
+        further: data sets (KIND:FOLDER...) or folders of frames.
+
+    Raises:
+        InputError: a data set or folder without images.
+    """
+    items = [(dataset, sample_id) for sample_id in rest]
+    for name in further:
+        bare = Path(name).is_dir()
+        other = dataset if name == spec else open_dataset(f"frames:{name}" if bare else name)
+        ids = other.unlabelled_ids
+        same = other is dataset or other.root.resolve() == dataset.root.resolve()
+        if not same and not ids:
+            ids = other.ids
+        if not ids:
+            raise InputError(
+                f"--unlabelled {name}: no frame without labels in it; give other images than those "
+                "that are trained on"
+            )
+        items += [(other, sample_id) for sample_id in ids]
+    return Pool(tuple(items), len(rest))
+
+
+class MixedBatches(Batches):
+    """Batches of labelled images with some unlabelled ones beside them.
+
+    Args:
+        pool: where the unlabelled ones come from.
+        count: how many a batch.
+        strong: with it the unlabelled images come apart, in two views (``Batch.free``); without,
+            augmented as the labelled ones and behind them in the batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        ids: Sequence[str],
+        preparation: Preparation,
+        augmentation: Augmentation,
+        *,
+        pool: Pool,
+        count: int,
+        strong: Augmentation | None = None,
+        size: int,
+        taper: float = 0.0,
+        hidden_focal: float = 0.0,
+        seed: int = 0,
+        steps: int = 0,
+        views: int = 0,
+    ) -> None:
+        super().__init__(
+            dataset,
+            ids,
+            preparation,
+            augmentation,
+            size=size,
+            taper=taper,
+            hidden_focal=hidden_focal,
+            seed=seed,
+            steps=steps,
+            views=views,
+        )
+        self.pool, self.count, self.strong = pool, min(count, len(pool)), strong
+
+    def load(self, ids: Sequence[str], number: int) -> Batch:
+        """One batch; which unlabelled images are in it depends on the labelled ones."""
+        batch = super().load(ids, number)
+        rng = np.random.default_rng([self.seed, number, zlib.crc32(ids[0].encode())])
+        chosen = [int(i) for i in rng.choice(len(self.pool), self.count, replace=False)]
+        if self.strong is not None:
+            return dataclasses.replace(batch, free=self.free(chosen, number))
+        images = [self._weak(i, batch.view)[1] for i in chosen]
+        image = torch.cat([batch.image, torch.from_numpy(np.stack(images))])
+        blank = [t.new_zeros((len(images), *t.shape[1:])) for t in (batch.target, batch.inside)]
+        return dataclasses.replace(
+            batch,
+            image=image,
+            target=torch.cat([batch.target, blank[0]]),
+            inside=torch.cat([batch.inside, blank[1]]),
+            ignored=torch.cat([batch.ignored, ~blank[1]]),
+            ids=batch.ids + tuple(f"{self.pool.items[i][0].name}/{i}" for i in chosen),
+        )
+
+    def free(self, chosen: Sequence[int], number: int) -> Free:
+        """Two views of each image: the strong one is changed on top of the weak one."""
+        assert self.strong is not None
+        weak, strong, turns, truths = [], [], [], []
+        for i in chosen:
+            sample, tensor, extra, affine, focal = self._weak(i, number)
+            name = self.pool.items[i][1]
+            rng = np.random.default_rng([self.seed, number, zlib.crc32(name.encode()), _STRONG])
+            changed, geometry = _bearable(self.strong, sample)(sample, rng)
+            both = compose(geometry, extra)
+            prepared = self.preparation(changed.rgb, changed.depth, extra=both, focal=focal)
+            weak.append(tensor)
+            strong.append(prepared.tensor)
+            turns.append(between(affine, prepared.affine))
+            truth = self.pool.truth(i)
+            truths.append(None if truth is None else truth.transform(affine))
+        return Free(
+            weak=torch.from_numpy(np.stack(weak)),
+            strong=torch.from_numpy(np.stack(strong)),
+            turn=torch.from_numpy(np.stack(turns).astype(np.float32)),
+            truth=tuple(truths),
+            epoch=number // self.passes,
+        )
+
+    def _weak(
+        self, i: int, view: int
+    ) -> tuple[Sample, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float | None]:
+        """The sample and input, augmented as labelled ones are; the affine frame -> frame of the
+        augmentation and that from the frame to the input; the focal length that was told."""
+        dataset, sample_id = self.pool.items[i]
+        sample = dataset[sample_id]
+        rng = generator(self.seed, view, f"{i}/{sample_id}")
+        sample, extra = _bearable(self.augmentation, sample)(sample, rng)
+        focal = sample.focal if rng.random() >= self.hidden_focal else None
+        prepared = self.preparation(sample.rgb, sample.depth, extra=extra, focal=focal)
+        return sample, prepared.tensor, extra, prepared.affine, focal
+
+
+def _bearable(augmentation: Augmentation, sample: Sample) -> Augmentation:
+    """Without a sensor's noise for frames of an unknown camera: real ones have it already."""
+    if sample.intrinsics is not None or not augmentation.sensor_noise:
+        return augmentation
+    return dataclasses.replace(augmentation, sensor_noise=0.0)
+
+
+def between(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine (2, 3) from pixels of one input to those of another, of the same frame."""
+    square = [np.vstack([affine, [0.0, 0.0, 1.0]]) for affine in (one, other)]
+    return np.asarray((square[1] @ np.linalg.inv(square[0]))[:2])

@@ -1,0 +1,338 @@
+"""GQ-STN's way from labels to robustness, and its baselines on the same schedule.
+
+GQ-STN, section IV-C: L = xi L_loc + (1 - xi) L_rob, where L_loc is the squared error of what the
+localisers say and L_rob the critic's cross-entropy for "robust". xi slides from 1 to 0 in stages,
+with teacher forcing in the first three (section V): 6 epochs at 1.0 (rate 1e-3), 3 at 0.5 (2e-4),
+3 at 0.2 (4e-5), 9 at 0 (4e-5), 19 at 0 (8e-6); Adam, L2 1e-7.
+
+DirectGrasp and MultiGrasp learn by labels alone, at the same rates. The weights that are kept are
+the best on validation images: by the share that the critic calls robust for GQ-STN, from the stage
+on in which xi is 0 (that is the early stopping of its last stage), by the rectangle metric for the
+baselines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from graspling.card import Card, TrainedOn
+from graspling.datasets import open_dataset
+from graspling.datasets.generated import Generated
+from graspling.errors import InputError
+from graspling.evaluation.rectangle import correct
+from graspling.grasps import Grasps
+from graspling.image import Preparation
+from graspling.networks.counts import macs_of, parameters
+from graspling.networks.gqstn import (
+    GQSTN,
+    SIDE,
+    MultiGrasp,
+    Pose,
+    build_one_grasp,
+    crops,
+)
+from graspling.networks.localisers import CELLS
+from graspling.robust.critic import ROBUST
+from graspling.training.robust.checkpoints import load_critic, save
+from graspling.training.robust.frames import (
+    SQUARE,
+    Frames,
+    GraspBatch,
+    draw_batch,
+    read_frames,
+    whole,
+)
+from graspling.training.robust.loop import Found
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs with one mix of the two losses.
+
+    Attributes:
+        epochs: how many.
+        xi: weight of L_loc; 1 - xi is that of L_rob.
+        lr: learning rate.
+        forced: the later localisers are shown what the earlier ones should have said.
+    """
+
+    epochs: int
+    xi: float
+    lr: float
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class GraspRecipe:
+    """One training run of GQ-STN or a baseline.
+
+    Attributes:
+        task: always "grasp".
+        network: gq_stn, gq_stn_18, gq_stn_light; direct_grasp, multi_grasp, also with _light.
+        critic: checkpoint or shipped name; frozen.
+        data: generated data set.
+        scene: kind of scene to learn from: single, or all.
+        split, fold: of the data set; its test part is left alone.
+        sparse: labels a frame.
+        images: training images an epoch; 0: each frame once.
+        epochs_of, xi_of, lr_of: stages, one entry each.
+        forced: the first so many stages have teacher forcing.
+        place: weight of x and y in L_loc, which are shares of the image's side.
+        batch, weight_decay, limit, seed, validate_every, checkpoint_seconds, threads: as ever.
+        validation: frames that are validated on, at most.
+    """
+
+    network: str
+    task: Literal["grasp"] = "grasp"
+    critic: str = ""
+    data: str = ""
+    scene: Literal["single", "all"] = "single"
+    split: str = "object-wise"
+    fold: int = 0
+    sparse: int = 10
+    images: int = 0
+    epochs_of: tuple[int, int, int, int, int] = (6, 3, 3, 9, 19)
+    xi_of: tuple[float, float, float, float, float] = (1.0, 0.5, 0.2, 0.0, 0.0)
+    lr_of: tuple[float, float, float, float, float] = (1e-3, 2e-4, 4e-5, 4e-5, 8e-6)
+    forced: int = 3
+    place: float = 25.0
+    batch: int = 32
+    weight_decay: float = 1e-7
+    limit: int = 0
+    validation: int = 400
+    seed: int = 0
+    validate_every: int = 1
+    checkpoint_seconds: float = 120.0
+    threads: int = 0
+
+    data_wanted: ClassVar[str] = "give --data generated:FOLDER"
+
+    def __post_init__(self) -> None:
+        if min(self.epochs_of) < 0 or not sum(self.epochs_of) or self.batch < 1:
+            raise InputError("recipe: expected epochs_of from 0 up, not all 0, and batch from 1 up")
+        if not all(0 <= xi <= 1 for xi in self.xi_of):
+            raise InputError(f"recipe: xi_of is {self.xi_of}, expected values from 0 to 1")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The schedule."""
+        rows = zip(self.epochs_of, self.xi_of, self.lr_of, strict=True)
+        return tuple(Stage(*row, forced=n < self.forced) for n, row in enumerate(rows))
+
+    def stage(self, epoch: int) -> Stage:
+        """The stage of an epoch, from 0."""
+        for stage in self.stages:
+            if epoch < stage.epochs:
+                return stage
+            epoch -= stage.epochs
+        return self.stages[-1]
+
+    def quick(self) -> GraspRecipe:
+        """The same run in seconds, to see that it works."""
+        return dataclasses.replace(
+            self, epochs_of=(1, 1, 0, 1, 0), batch=4, limit=8, images=8, validation=8
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for YAML or JSON."""
+        plain = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+
+
+class GraspTask:
+    """See :class:`graspling.training.robust.loop.Task`."""
+
+    def __init__(self, recipe: GraspRecipe) -> None:
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        torch.manual_seed(recipe.seed)
+        if not recipe.critic:
+            raise InputError(
+                "which critic? give --set critic=RUN/best.safetensors, or a shipped one's name"
+            )
+        dataset = open_dataset(recipe.data)
+        if not isinstance(dataset, Generated):
+            raise InputError(f"{recipe.data}: these networks learn from generated data")
+        self.recipe, self.settings = recipe, recipe.to_dict()
+        self.batch, self.validate_every = recipe.batch, recipe.validate_every
+        self.epochs = sum(recipe.epochs_of)
+        self.checkpoint_seconds = recipe.checkpoint_seconds
+        self.dataset = dataset
+        self.split = dataset.split(recipe.split)
+        fold = self.split.fold(recipe.fold)
+        self.train = self._read(dataset, fold.train, recipe.limit, "train")
+        self.val = self._read(dataset, fold.val, recipe.limit or recipe.validation, "val")
+        critic, self.critic_card = load_critic(recipe.critic)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = build_one_grasp(recipe.network, critic)
+        self._measure()
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
+            learning, lr=1e-3, weight_decay=recipe.weight_decay
+        )
+
+    def _read(self, dataset: Generated, ids: tuple[str, ...], most: int, what: str) -> Frames:
+        wanted = [i for i in ids if self.recipe.scene in ("all", dataset.kinds[i])]
+        if most:
+            order = np.random.default_rng(self.recipe.seed).permutation(len(wanted))[:most]
+            wanted = [wanted[i] for i in sorted(order)]
+        return read_frames(
+            dataset,
+            wanted,
+            sparse=self.recipe.sparse,
+            seed=self.recipe.seed,
+            progress=lambda names: tqdm(names, desc=what, unit="img", delay=2, leave=False),
+        )
+
+    def _measure(self) -> None:
+        """Mean scale and spread of heights, over one window of each of some frames."""
+        rows = np.arange(min(len(self.train), 256))
+        batch = draw_batch(self.train, rows, self.recipe.seed, 0, self.recipe.sparse)
+        mean = batch.image.mean(dim=(1, 2, 3))
+        self.network.statistics.measure(batch.target.scale, batch.target.z - mean)
+
+    def __len__(self) -> int:
+        return max((self.recipe.images or len(self.train)) // self.batch, 1)
+
+    def batches(self, epoch: int, start: int) -> Iterator[GraspBatch]:
+        recipe, count = self.recipe, len(self.train)
+        rng = np.random.default_rng([recipe.seed, epoch])
+        rounds = -(-len(self) * self.batch // count)
+        order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
+        for number in range(start, len(self)):
+            rows = order[number * self.batch : (number + 1) * self.batch]
+            # a frame that comes again in an epoch gives another window
+            turn = epoch * rounds + number * self.batch // count
+            batch = draw_batch(self.train, rows, recipe.seed, turn, recipe.sparse)
+            yield batch.to(self.device)
+
+    def rate(self, step: int, epoch: int) -> float:
+        return self.recipe.stage(epoch).lr
+
+    def loss(self, batch: GraspBatch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        stage, network = self.recipe.stage(epoch), self.network
+        if isinstance(network, MultiGrasp):
+            return self._cells(network, batch)
+        if not isinstance(network, GQSTN):
+            located = self._located(network.pose(batch.image), batch.target, batch.image)
+            return located, {"located": located}
+        found = network.located(batch.image, batch.target if stage.forced else None)
+        located = self._located(found, batch.target, batch.image)
+        if stage.xi == 1:
+            return located, {"located": located}
+        truth = batch.target
+        given = found
+        if stage.forced:
+            given = Pose(truth.x, truth.y, truth.sin, truth.cos, found.scale, found.z)
+        logits = network.critic(*crops(batch.image, given, batch.focal))
+        robust = functional.cross_entropy(logits, torch.ones_like(logits[:, 0], dtype=torch.long))
+        total = stage.xi * located + (1 - stage.xi) * robust
+        share = (logits[:, 1] > logits[:, 0]).float().mean()
+        return total, {"located": located, "robust": robust, "robust_share": share}
+
+    def _located(self, found: Pose, truth: Pose, image: Tensor) -> Tensor:
+        """L_loc: squared errors of x, y, sin, cos, log s and z in units of its spread."""
+        spread = self.network.statistics.z_std
+        place = (found.x - truth.x) ** 2 + (found.y - truth.y) ** 2
+        turn = (found.sin - truth.sin) ** 2 + (found.cos - truth.cos) ** 2
+        size = (found.scale.log() - truth.scale.log()) ** 2
+        height = ((found.z - truth.z) / spread) ** 2
+        return (self.recipe.place * place + turn + size + height).mean()
+
+    def _cells(self, network: MultiGrasp, batch: GraspBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """MultiGrasp: cross-entropy of which cells hold a grasp, and L_loc in those that do."""
+        logits, found = network.cells(batch.image)
+        others = batch.others
+        there = ~others[..., 0].isnan()
+        clean = others.nan_to_num()
+        cell = ((clean[..., :2] + 0.5) * CELLS).floor().clamp(0, CELLS - 1).long()
+        number = cell[..., 1] * CELLS + cell[..., 0]
+        holds = torch.zeros_like(logits)
+        holds.scatter_reduce_(1, number, there.float(), "amax")
+        chance = functional.binary_cross_entropy_with_logits(logits, holds)
+        columns = (found.x, found.y, found.sin, found.cos, found.scale, found.z)
+        picked = Pose(*(torch.gather(column, 1, number)[there] for column in columns))
+        truth = Pose(*clean[there].unbind(dim=1))
+        located = self._located(picked, truth, batch.image)
+        return chance + located, {"located": located, "chance": chance}
+
+    @torch.no_grad()
+    def validate(self) -> Found:
+        network, found = self.network, []
+        network.eval()
+        for start in range(0, len(self.val), _CHUNK):
+            some = np.arange(start, min(start + _CHUNK, len(self.val)))
+            image, focal = whole(self.val, some)
+            found.append(network(image.to(self.device), focal.to(self.device)).cpu())
+        rows = torch.cat(found).numpy().astype(np.float64)
+        p = rows[:, 5]
+        scale = SQUARE / SIDE
+        right = []
+        for row, labels in zip(rows, self.val.labels, strict=True):
+            u, v = ((row[:2] + 0.5) * scale - 0.5).tolist()
+            grasp = Grasps.from_arrays(u, v, row[2], row[3] * scale)
+            right.append(bool(correct(grasp, labels, jaw="fifth").any()))
+        robust, rectangle = float((p >= ROBUST).mean()), float(np.mean(right))
+        loss = float(-np.log(np.clip(p, 1e-6, 1)).mean())
+        judged = robust if isinstance(network, GQSTN) else rectangle
+        more = {"robust": robust, "rectangle": rectangle}
+        return Found(judged, loss, len(p), more)
+
+    def forget_best(self, epoch: int) -> bool:
+        """When the last labels have had their say: what follows is judged anew."""
+        ends = np.cumsum(self.recipe.epochs_of)[:-1]
+        xi = self.recipe.xi_of
+        return isinstance(self.network, GQSTN) and any(
+            epoch == end and xi[n] > 0 and xi[n + 1] == 0 for n, end in enumerate(ends)
+        )
+
+    def save(self, path: Path, found: Found) -> None:
+        save(path, self.network, self.card(found))
+
+    def card(self, found: Found) -> Card:
+        """What is known about the network."""
+        kind, recipe = self.dataset.kind, self.critic_card.recipe
+        critic = {
+            "name": self.critic_card.name,
+            "network": self.critic_card.network,
+            "pose": recipe.get("pose", 2),
+            "relative": recipe.get("relative", True),
+        }
+        settings = {**self.settings, "data": kind, "critic": critic}
+        values = {"accuracy": found.accuracy, "loss": found.loss, "n": found.n, **found.more}
+        return Card(
+            name=f"{self.recipe.network}-{kind}-depth",
+            network=self.recipe.network,
+            kind="grasp",
+            paper=self.network.sources,
+            preparation=Preparation(modality="depth", size=SIDE),
+            parameters=parameters(self.network),
+            macs=macs_of(self.network, torch.empty(1, 1, SIDE, SIDE), torch.ones(1)),
+            trained_on=TrainedOn(
+                data=kind,
+                terms=self.dataset.terms,
+                split=self.split.name,
+                fold=self.recipe.fold,
+                split_hash=self.split.hash,
+                ids=self.train.ids,
+                identity=self.dataset.identity,
+            ),
+            recipe=settings,
+            seed=self.recipe.seed,
+            score=found.accuracy,
+            scores={"validation": values},
+            height_range=self.critic_card.height_range,
+        )

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from toys import complaint
+
+
+def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    data = ["--data", f"folder:{labelled_folder}", "--split", "image-wise"]
+    plain = ["--quick", "--set", "threads=1", "size=64"]
+    teacher, out = tmp_path / "teacher", tmp_path / "student"
+    assert run("train", "ggcnn", *data, "--out", teacher, *plain)[0] == 0
+    best = teacher / "best.safetensors"
+    words = ["distill", "distill_ggcnn", *data, "--teacher", best, "--out", out]
+    changes = ["threads=1", "distill.terms.outputs.loss=smooth_l1"]
+    student = ["--student", "ggcnn_student_v1", "--alpha", 0.25, "--quick"]
+    assert run(*words, *student, "--set", *changes)[0] == 0
+    saved = yaml.safe_load((out / "recipe.yaml").read_text())
+    assert saved["network"] == "ggcnn_student_v1" and saved["distill"]["alpha"] == 0.25
+    assert saved["distill"]["terms"]["outputs"]["loss"] == "smooth_l1"
+    assert run("evaluate", "--model", out / "best.safetensors", *data[:2])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["distill"], "distill_ggcnn"),
+        (["semi"], "semi_litegrasp"),
+        (["distill", "distill_ggcnn"], "which data"),
+        (["distill", "ggcnn", "--data", "a:b"], "use graspling train"),
+        (["semi", "distill_ggcnn", "--data", "a:b"], "use graspling distill"),
+        (["train", "semi_litegrasp", "--data", "a:b"], "use graspling semi"),
+        (["distill", "distill_ggcnn", "--data", "a:b", "--alpha", "2"], "alpha is 2"),
+        (["semi", "semi_graspling", "--data", "a:b", "--fraction", "0"], "fraction is 0"),
+        (["continual"], "--old"),
+    ],
+)
+def test_what_makes_no_sense_is_said(run, words, said):
+    pytest.importorskip("torch")
+    assert said in complaint(run(*words))
+
+
+def test_a_teacher_that_is_missing_or_no_teacher(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    words = ["distill", "distill_ggcnn", "--data", f"folder:{labelled_folder}"]
+    words += ["--split", "image-wise", "--quick", "--out", tmp_path / "out"]
+    assert "--teacher" in complaint(run(*words))
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(b"no")
+    assert "not a safetensors file" in complaint(run(*words, "--teacher", foreign)).replace(
+        "is not", "not"
+    )
+    assert "no shipped model" in complaint(run(*words, "--teacher", "nobody"))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from toys import blob, complaint
+
+import graspling
+import graspling.errors
+from graspling.card import Card
+from graspling.evaluation.fidelity import Fidelity
+
+
+def needs(package):
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"{package} is not installed")
+
+
+def quality_close(one, other):
+    """The same best grasp, up to the rounding of 8 bits."""
+    np.testing.assert_allclose(one.centres, other.centres, atol=2)
+    np.testing.assert_allclose(one.quality, other.quality, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("onnx", id="onnx"),
+        pytest.param("openvino", marks=[needs("openvino"), needs("nncf"), pytest.mark.slow]),
+    ],
+)
+def test_int8_is_judged_and_carries_its_card(run, toy_model, labelled_folder, tmp_path, target):
+    out = tmp_path / ("small.onnx" if target == "onnx" else "small.xml")
+    source = toy_model()
+    status, said, err = run(
+        "export", source, "--out", out, "--format", target, "--precision", "int8",
+        "--calibration", f"folder:{labelled_folder}", "--images", 4,
+    )  # fmt: skip
+    assert status == 0, err
+    assert "int8: accuracy" in said and "4 images" in said
+    detector = graspling.load(out)
+    assert detector.backend.precision == detector.card.precision == "int8"
+    assert detector.card.name == "small"
+    quality_close(detector.detect(blob()), graspling.load(source).detect(blob()))
+    sidecar = json.loads(
+        (tmp_path / ("small.json" if target == "onnx" else "small.xml.json")).read_text()
+    )
+    assert Card.from_dict(sidecar).scores["int8"]["n"] == 4
+    again = complaint(run("export", out, "--format", "openvino", "--out", tmp_path / "x.xml"))
+    assert "already" in again or "no shipped model" in again
+
+
+@needs("openvino")
+def test_openvino_files_say_the_same_and_are_checked(run, toy_model, tmp_path):
+    source, out = toy_model(angle=0.4), tmp_path / "ir.xml"
+    status, _, err = run("export", source, "--format", "openvino", "--out", out)
+    assert status == 0, err
+    assert {f.name for f in tmp_path.iterdir() if f.name.startswith("ir")} == {
+        "ir.xml", "ir.bin", "ir.xml.json",
+    }  # fmt: skip
+    detector = graspling.load(out)
+    assert (detector.backend.name, detector.card.name) == ("openvino", "ir")
+    expected = graspling.load(source, backend="onnxruntime").detect(blob(), top=3)
+    found = detector.detect(blob(), top=3)
+    np.testing.assert_allclose(found.to_rectangles(), expected.to_rectangles(), atol=1e-3)
+
+    weights = tmp_path / "ir.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4])
+    frame = tmp_path / "frame.png"
+    said = complaint(run("detect", "--rgb", frame, "--model", out))
+    assert "ir.bin" in said or "no such file" in said
+    with pytest.raises(graspling.errors.InputError, match=r"ir\.bin.*sha256 differs"):
+        graspling.load(out)
+    weights.unlink()
+    with pytest.raises(graspling.errors.InputError, match="no such file"):
+        graspling.load(out)
+    (tmp_path / "ir.xml.json").unlink()
+    for broken in (b"", b"<net>", out.read_bytes()[:200]):
+        out.write_bytes(broken)
+        with pytest.raises(graspling.errors.InputError, match="OpenVINO"):
+            graspling.load(out)
+
+
+def test_what_loses_too_much_is_refused_unless_forced(
+    run, toy_model, labelled_folder, tmp_path, monkeypatch
+):
+    from graspling.cli import export
+
+    bad = Fidelity(before=0.9, after=0.88, strangers=0.06, n=100)
+    assert len(bad.faults) == 2
+    assert not Fidelity(before=0.90, after=0.89, strangers=0.05, n=100).faults
+    monkeypatch.setattr(export, "fidelity", lambda *_, **__: bad)
+    out = tmp_path / "bad.onnx"
+    words = [
+        "export", toy_model(), "--out", out, "--precision", "int8",
+        "--calibration", f"folder:{labelled_folder}",
+    ]  # fmt: skip
+    said = complaint(run(*words))
+    assert "falls from 0.900 to 0.880" in said and "6.0%" in said and "--force" in said
+    assert not list(tmp_path.glob("bad*"))
+    status, _, err = run(*words, "--force")
+    assert status == 0 and "warning" in err and out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--precision", "int8"], "--calibration"),
+        (["--precision", "bf16"], "no bf16 convolution"),
+        (["--precision", "fp64"], "precision"),
+        (["--format", "openvino", "--out", "x.onnx"], "ends in .xml"),
+        (["--format", "tflite"], "format"),
+        (["--precision", "int8", "--calibration", "folder:nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_options(run, toy_model, words, said):
+    assert said in complaint(run("export", toy_model(), *words))

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from toys import ToyModel, blob, complaint
+
+from graspling.detector import Detector
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """Eight frames with a disc that moves to the right."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(8):
+        cv2.imwrite(str(folder / f"{number}.png"), blob(40 + 3 * number, 70))
+    return folder
+
+
+def test_a_folder_is_watched_frame_by_frame(run, frames: Path, toy_model: ToyModel, tmp_path: Path):
+    out, pictures = tmp_path / "out.jsonl", tmp_path / "pictures"
+    status, text, err = run(
+        "watch", frames, "--model", toy_model(), "--json", out, "--pictures", pictures
+    )
+    assert status == 0 and err == "" and text.startswith("8 frames in ")
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["frame"] for row in rows] == [str(number) for number in range(8)]
+    assert {row["track"] for row in rows} == {1}
+    moved = [row["grasps"][0]["u"] for row in rows]
+    assert moved == pytest.approx([40 + 3 * number for number in range(8)], abs=3)
+    assert len(list(pictures.iterdir())) == 8
+
+
+def test_json_goes_to_standard_output_alone(run, frames: Path, toy_model: ToyModel):
+    words = ("--model", toy_model(), "--frames", 3, "--no-track", "--json")
+    status, text, err = run("watch", frames, *words)
+    assert status == 0 and "3 frames in" in err
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert len(rows) == 3 and all(row["track"] is None for row in rows)
+
+
+def test_the_camera_file_gives_unit_and_intrinsics(run, toy_model: ToyModel, tmp_path: Path):
+    (tmp_path / "d").mkdir()
+    depth = np.full((128, 128), 700, np.uint16)
+    cv2.circle(depth, (60, 70), 8, 600, -1)
+    cv2.imwrite(str(tmp_path / "d" / "0_depth.png"), depth)
+    model = toy_model(modality="depth")
+    assert "state their unit" in run("watch", tmp_path / "d", "--model", model)[2]
+    camera = tmp_path / "camera.yaml"
+    camera.write_text("depth_unit: mm\n")
+    status, text, _ = run("watch", tmp_path / "d", "--model", model, "--camera", camera, "--json")
+    assert status == 0
+    assert json.loads(text)["grasps"][0]["u"] == pytest.approx(60, abs=2)
+
+
+def test_with_a_gripper_there_are_poses_or_reasons(
+    run, toy_model: ToyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = []
+    plain = Detector.run
+    monkeypatch.setattr(
+        Detector, "run", lambda *words, **how: told.append(how["focal"]) or plain(*words, **how)
+    )
+    folder, camera = tmp_path / "d", tmp_path / "camera.yaml"
+    folder.mkdir()
+    for number, known in enumerate((True, False)):
+        depth = np.full((128, 128), 700, np.uint16)
+        depth[64:77, 54:67] = 650
+        if not known:
+            depth[:, 62:] = 0
+        cv2.imwrite(str(folder / f"{number}_depth.png"), depth)
+    camera.write_text(
+        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
+    )
+    words = ("--model", toy_model(modality="depth"), "--camera", camera, "--gripper", "panda")
+    status, text, _ = run("watch", folder, *words, "--no-track", "--json")
+    first, second = (json.loads(line) for line in text.splitlines())
+    assert status == 0
+    (pose,) = first["poses"]
+    place = np.array(pose["pose"])[:3, 3]
+    assert place[:2] == pytest.approx((np.array([60, 70]) - 63.5) / 350 * 0.65, abs=0.004)
+    assert 0.02 < pose["width_m"] <= 0.08
+    assert second["poses"][0]["pose"] is None and "no depth" in second["poses"][0]["reason"]
+    assert told == [350, 350]  # a model that uses it is told the focal length
+
+
+def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_path: Path):
+    for words, message in [
+        ((), "nothing to watch"),
+        (("nowhere",), "no such folder or file"),
+        ((frames, "--rate", "fast"), "--rate fast"),
+        ((frames, "--frames", 0), "--frames is 0"),
+        ((frames, "--steadiness", 1), "steadiness is 1"),
+        ((frames, "--rerun", "a.txt"), "NAME.rrd"),
+        ((frames, "--give-up", -1), "above 0"),
+        ((frames, "--gripper", "tongs"), "'tongs'"),
+        ((frames, "--pictures", frames / "0.png"), "is a file"),
+    ]:
+        assert message in complaint(run("watch", *words, *(("--model", toy_model()) * bool(words))))
+
+
+def test_ctrl_c_ends_it_with_a_summary(frames: Path, toy_model: ToyModel):
+    command = [sys.executable, "-m", "graspling", "watch", str(frames), "--rate", "1"]
+    command += ["--model", str(toy_model()), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+    assert json.loads(first)["frame"] == "0"
+    assert process.returncode == 130
+    assert len(rest.splitlines()) < 7
+    assert "frames in" in err and err.endswith("graspling: error: interrupted\n")
+    assert "Traceback" not in err

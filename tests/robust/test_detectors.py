@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from graspling.crops import Cropper  # noqa: E402
+from graspling.detector import Detection  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
+from graspling.grasps import Grasps, angle_difference  # noqa: E402
+from graspling.gripper import Gripper  # noqa: E402
+from graspling.resample import crop_affine, warp_depth  # noqa: E402
+from graspling.robust.critic import OnnxCritic, judge  # noqa: E402
+from graspling.robust.detectors import (  # noqa: E402
+    Fallback,
+    OneGraspDetector,
+    ReRanked,
+    open_detector,
+)
+from graspling.robust.proposals import propose, refine  # noqa: E402
+from graspling.robust.session import kind_of  # noqa: E402
+
+PANDA = Gripper.load("panda")
+
+
+def test_a_critic_file_says_what_pytorch_says(exported, table):
+    folder, network, _ = exported
+    depth, focal, angle = table
+    grasps = Grasps.from_arrays([330, 300, 200], [220, 240, 100], angle, [70, 60, 30])
+    crops = Cropper(depth)(grasps, [0.67, 0.66, 0.7], focal)
+    with torch.no_grad():
+        expected = network.probability(
+            torch.from_numpy(crops.image)[:, None], torch.from_numpy(crops.pose)
+        )
+    found = OnnxCritic(folder / "critic.onnx")(crops)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    many = Cropper(depth)(grasps[np.arange(600) % 3], np.tile([0.67, 0.66, 0.7], 200), focal)
+    np.testing.assert_allclose(
+        OnnxCritic(folder / "critic.onnx")(many), np.tile(found, 200), atol=1e-5
+    )
+
+
+def test_one_pass_says_what_pytorch_says(exported, table):
+    folder, _, network = exported
+    depth, focal, _ = table
+    detector = open_detector(folder / "grasp.onnx")
+    assert isinstance(detector, OneGraspDetector)
+    found = detector.run(None, depth, focal=focal, threshold=0.0)
+    affine = crop_affine(480, 640, 224)
+    image = torch.from_numpy(warp_depth(depth, affine, 224))[None, None]
+    with torch.no_grad():
+        u, v, angle, width, z, p = network(image, torch.tensor([focal * 224 / 480]))[0].tolist()
+    grasp = found.grasps
+    assert len(grasp) == 1 and found.z[0] == pytest.approx(z, abs=1e-4)
+    scale = 480 / 224
+    assert grasp.u[0] == pytest.approx((u + 0.5) * scale - 0.5 + 80, abs=0.1)
+    assert grasp.v[0] == pytest.approx((v + 0.5) * scale - 0.5, abs=0.1)
+    assert grasp.width[0] == pytest.approx(width * scale, abs=0.1)
+    assert np.sin(grasp.angle[0] - angle) == pytest.approx(0, abs=5e-3)
+    assert grasp.quality[0] == pytest.approx(p, abs=5e-3)
+    assert found.to_dict()["grasps"][0]["z_m"] == found.z[0]
+
+
+def test_proposals_are_antipodal_and_fit_the_gripper(table):
+    depth, focal, angle = table
+    grasps, z = propose(depth, focal, PANDA, np.random.default_rng(0))
+    assert 50 < len(grasps) <= 1000 and len(z) == len(grasps)
+    # the bar can only be gripped across: its 20 cm do not fit
+    assert np.rad2deg(angle_difference(grasps.angle, angle)).max() < 35
+    opening = grasps.width * 0.66 / focal
+    assert opening.max() <= PANDA.opening + 1e-6 and opening.min() > 0.05
+    across = np.cos(angle) * (grasps.u - 330) + np.sin(angle) * (grasps.v - 220)
+    assert np.abs(across).max() < 8
+    # fingertips (1 cm beyond the TCP) stay over the table
+    assert (z + PANDA.reach <= 0.7).all() and (z > 0.655).all()
+    again, _ = propose(depth, focal, PANDA, np.random.default_rng(0))
+    assert np.array_equal(again.u, grasps.u)
+
+
+def test_an_empty_table_has_no_proposals(table):
+    _, focal, _ = table
+    grasps, z = propose(
+        np.full((200, 200), 0.7, np.float32), focal, PANDA, np.random.default_rng(0)
+    )
+    assert len(grasps) == len(z) == 0
+
+
+def test_refining_moves_towards_what_is_better(table):
+    """Three rounds towards a place that a made-up quality likes."""
+    depth, focal, _ = table
+    rng = np.random.default_rng(0)
+    grasps, z = propose(depth, focal, PANDA, rng)
+
+    def quality(some):
+        return np.exp(-((some.u - 345) ** 2 + (some.v - 195) ** 2) / 500)
+
+    first = quality(grasps).max()
+    for number in range(3):
+        more, deeper = refine(depth, grasps, z, quality(grasps), rng, shrink=0.6**number)
+        grasps, z = Grasps.concatenate([grasps, more]), np.append(z, deeper)
+    assert quality(grasps).max() >= first
+    assert np.sort(quality(more))[len(more) // 2] > np.median(quality(grasps))
+
+
+def test_sampling_ranks_by_the_critic_and_repeats_itself(exported, table):
+    folder, *_ = exported
+    depth, focal, _ = table
+    detector = open_detector("prop_gqcnn", critic=folder / "critic.onnx")
+    found = detector.run(None, depth, focal=focal, top=5)
+    again = detector.run(None, depth, focal=focal, top=5)
+    assert 1 <= len(found.grasps) <= 5 and np.array_equal(found.grasps.u, again.grasps.u)
+    assert (np.diff(found.grasps.quality) <= 0).all()
+    critic = OnnxCritic(folder / "critic.onnx")
+    p, _ = judge(critic, found.grasps, depth, focal, PANDA, found.z)
+    # judged at the resolution of the frame here, of the detector there
+    np.testing.assert_allclose(p, found.grasps.quality, atol=0.1)
+    half = np.zeros(depth.shape, bool)
+    half[:220] = True
+    upper = detector.run(None, depth, focal=focal, top=5, mask=half)
+    assert (upper.grasps.v < 220).all()
+    assert len(detector.detect(None, np.full((480, 640), 0.7, np.float32), focal=focal)) == 0
+
+
+class Says:
+    """A detector of fixed grasps."""
+
+    class card:  # noqa: N801
+        name, threshold = "says", 0.0
+
+    def __init__(self, grasps: Grasps) -> None:
+        self.grasps = grasps
+
+    def run(self, rgb, depth, *, top=1, focal=None, threshold=None, **how):
+        self.asked, self.threshold = top, threshold
+        return Detection(self.grasps.top(top), np.zeros((4, 0, 0)), {"network": 1.0}, "says")
+
+
+class Likes:
+    """A critic that likes one opening."""
+
+    class card:  # noqa: N801
+        name = network = "likes"
+
+    def __init__(self, opening: float) -> None:
+        self.opening = opening
+
+    def __call__(self, crops):
+        return np.exp(-np.abs(crops.pose[:, 1].astype(float) - self.opening) * 50)
+
+
+@pytest.fixture(autouse=True)
+def plain_cards(monkeypatch):
+    """The stand-ins above have no full card."""
+    monkeypatch.setattr(ReRanked, "card", property(lambda self: self.inner.card), raising=True)
+
+
+def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
+    depth, focal, angle = table
+    grasps = Grasps.from_arrays(
+        [330, 320, 335, 330], [220, 237, 211, 220], [angle, angle, angle, angle + np.pi / 2],
+        [76, 72, 67, 70], quality=[0.9, 0.8, 0.7, 0.95],
+    )  # fmt: skip
+    liked = 67 * 0.68 / focal
+    ranked = ReRanked(Says(grasps), Likes(liked), PANDA)
+    found = ranked.run(None, depth, focal=focal, top=4)
+    # the last one grips along the bar: the fingers do not fit
+    assert found.grasps.width.tolist()[-1] == 70 and found.grasps.quality[-1] == 0
+    assert found.grasps.width[0] == 67 and np.isfinite(found.z[:3]).all()
+    assert ranked.inner.asked == 20 and "critic" in found.milliseconds
+    # what the inner detector is silent about is its own business, unless a threshold is given
+    assert ranked.inner.threshold is None
+    sure = ranked.run(None, depth, focal=focal, top=4, threshold=0.5)
+    assert ranked.inner.threshold == 0.5 and 0 < len(sure.grasps) < 4
+    assert (sure.grasps.quality >= 0.5).all()
+    with pytest.raises(InputError, match="focal length"):
+        ranked.run(None, depth)
+    assert (
+        len(ReRanked(Says(Grasps.empty()), Likes(0.05), PANDA).detect(None, depth, focal=focal))
+        == 0
+    )
+
+
+def test_fallback_asks_the_slow_one_only_when_needed(table):
+    depth, focal, angle = table
+    good = Grasps.from_arrays(330, 220, angle, 68.0)
+    other = Grasps.from_arrays(335, 210, angle, 75.0)
+    opening = 68 * 0.675 / focal
+
+    class Slow(ReRanked):
+        calls = 0
+
+        def run(self, rgb=None, depth=None, **how):
+            Slow.calls += 1
+            return super().run(rgb, depth, **how)
+
+    def both(liked):
+        critic = Likes(liked)
+        return Fallback(Says(good), Slow(Says(other), critic, PANDA), critic, PANDA)
+
+    found = both(opening).run(None, depth, focal=focal)
+    assert Slow.calls == 0 and found.grasps.width[0] == 68
+    found = both(75 * 0.675 / focal + 0.012).run(None, depth, focal=focal)
+    assert Slow.calls == 1 and found.grasps.width[0] == 75
+    assert any(key.startswith("fast ") for key in found.milliseconds)
+
+
+def test_what_is_missing_or_mistaken_is_said(exported, table, tmp_path):
+    folder, *_ = exported
+    depth, focal, _ = table
+    detector = open_detector(folder / "grasp.onnx")
+    with pytest.raises(InputError, match="--camera FILE with fx"):
+        detector.run(None, depth)
+    with pytest.raises(InputError, match="a depth image is missing"):
+        detector.run(np.zeros((480, 640, 3), np.uint8), focal=focal)
+    with pytest.raises(InputError, match="cannot track"):
+        detector.track(None, depth, previous=None)
+    with pytest.raises(InputError, match="is a critic"):
+        open_detector(folder / "critic.onnx")
+    with pytest.raises(InputError, match="expected a critic"):
+        OnnxCritic(folder / "grasp.onnx")
+    assert (kind_of(folder / "critic.onnx"), kind_of(folder / "grasp.onnx")) == ("critic", "grasp")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="damaged"):
+        OnnxCritic(broken)
+    replaced = tmp_path / "critic.onnx"
+    replaced.write_bytes((folder / "critic.onnx").read_bytes())
+    replaced.with_suffix(".json").write_text('{"sha256": "0", "kind": "critic"}')
+    with pytest.raises(InputError, match="not the file"):
+        OnnxCritic(replaced)

@@ -1,0 +1,167 @@
+"""Bags of every storage, written here and read without ROS."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags", reason="rosbags is not installed (extra ros)")
+
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from graspling.camera import Intrinsics
+from graspling.errors import InputError
+from graspling.sources import open_source
+from graspling.sources.bag import Bag
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+COLOUR = "/camera/color/image_raw"
+DEPTH = "/camera/aligned_depth_to_color/image_raw"
+INFO = "/camera/color/camera_info"
+T = STORE.types
+
+
+def stamp(time: float):
+    nanoseconds = round(time * 1e9)
+    time_type = T["builtin_interfaces/msg/Time"]
+    where = T["std_msgs/msg/Header"]
+    return where(time_type(nanoseconds // 10**9, nanoseconds % 10**9), "camera")
+
+
+def image(time: float, array: np.ndarray, encoding: str):
+    rows = np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint8)
+    return T["sensor_msgs/msg/Image"](
+        stamp(time), *array.shape[:2], encoding, 0, rows.shape[1], rows.ravel()
+    )
+
+
+def info(time: float):
+    roi = T["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    k = np.array([60.0, 0, 31.5, 0, 60, 23.5, 0, 0, 1])
+    p = np.array([60.0, 0, 31.5, 0, 0, 60, 23.5, 0, 0, 0, 1, 0])
+    return T["sensor_msgs/msg/CameraInfo"](
+        stamp(time), 48, 64, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, roi
+    )
+
+
+def rgb(level: int) -> np.ndarray:
+    return np.full((48, 64, 3), (level, 0, 200), np.uint8)
+
+
+def depth(level: int) -> np.ndarray:
+    return np.full((48, 64), 600 + level, np.uint16)
+
+
+def write(path: Path, messages: list[tuple[str, float, object]], storage: StoragePlugin) -> Path:
+    """Messages (topic, time of receipt, message) as a bag."""
+    with Writer(path, version=9, storage_plugin=storage) as writer:
+        connections = {}
+        for topic, time, message in messages:
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
+            data = STORE.serialize_cdr(message, kind)
+            writer.write(connections[topic], round(time * 1e9), data)
+    return path
+
+
+def recording(count: int = 4, offset: float = 0.003, encoding: str = "rgb8"):
+    messages: list[tuple[str, float, object]] = []
+    for number in range(count):
+        time = 100 + number / 30
+        pixels = rgb(number)[..., :: 1 if encoding == "rgb8" else -1]
+        messages.append((COLOUR, time + 0.02, image(time, pixels, encoding)))
+        messages.append((DEPTH, time + 0.01, image(time + offset, depth(number), "16UC1")))
+        messages.append((INFO, time + 0.025, info(time)))
+        # the unaligned depth and the grey stereo pair that a RealSense records, too
+        messages.append(("/camera/depth/image_rect_raw", time, image(time, depth(99), "16UC1")))
+        messages.append(
+            ("/camera/infra1/image_rect_raw", time, image(time, depth(1) // 4, "mono8"))
+        )
+    return sorted(messages, key=lambda m: m[1])
+
+
+@pytest.fixture(params=["mcap folder", "mcap file", "sqlite3"])
+def bag(request, tmp_path: Path) -> Path:
+    storage = StoragePlugin.SQLITE3 if request.param == "sqlite3" else StoragePlugin.MCAP
+    messages = [m for m in recording() if "infra" not in m[0]]
+    path = write(tmp_path / "bag", messages, storage)
+    if request.param == "mcap file":
+        (file,) = path.glob("*.mcap")
+        shutil.move(file, tmp_path / "alone.mcap")
+        return tmp_path / "alone.mcap"
+    return path
+
+
+def test_colour_depth_and_intrinsics_are_found_and_matched(bag: Path):
+    source = open_source(str(bag))
+    assert isinstance(source, Bag) and not source.live
+    assert (source.colour, source.depth, source.info) == (COLOUR, DEPTH, INFO)
+    for _ in range(2):  # it can be read again
+        frames = list(source.frames())
+        assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [0, 1, 2, 3]
+        assert [float(f.depth[3, 3]) for f in frames] == pytest.approx([0.6, 0.601, 0.602, 0.603])
+        times = [frame.time for frame in frames]
+        assert times == pytest.approx([100 + n / 30 for n in range(4)], abs=1e-6)
+        assert all(f.intrinsics == Intrinsics(60, 60, 31.5, 23.5, 64, 48) for f in frames)
+
+
+def test_topics_can_be_named_and_left_out(tmp_path: Path):
+    path = write(tmp_path / "bag", recording(encoding="bgr8"), StoragePlugin.MCAP)
+    (frame, *_) = open_source(f"{path},depth=none").frames()
+    assert frame.depth is None and tuple(frame.rgb[0, 0]) == (0, 0, 200)
+    (frame, *_) = open_source(f"bag:{path},colour=none,depth=/camera/depth/image_rect_raw").frames()
+    assert frame.rgb is None and frame.depth[0, 0] == pytest.approx(0.699)
+    assert frame.intrinsics is None  # no camera_info was recorded beside that depth
+    mine = Intrinsics(1, 2, 3, 4, 64, 48)
+    (frame, *_) = Bag(path, intrinsics=mine).frames()
+    assert frame.intrinsics == mine
+    for options, message in [
+        (",colour=/none", "no topic '/none' for colour; there are /camera"),
+        (",slop=0.001", "within 0.001 s"),
+        (",info=/x", "no topic '/x' for info"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            list(open_source(f"bag:{path}{options}").frames())
+
+
+def test_of_several_colour_topics_one_must_be_named(tmp_path: Path):
+    messages = [(f"/{side}/image", 1.0, image(1.0, rgb(1), "rgb8")) for side in ("left", "right")]
+    path = write(tmp_path / "bag", messages, StoragePlugin.SQLITE3)
+    with pytest.raises(InputError, match="several topics hold colour: /left/image, /right/image"):
+        Bag(path)
+    assert len(list(Bag(path, colour="/left/image").frames())) == 1
+
+
+def test_an_odd_image_is_the_fault_of_its_frame_alone(tmp_path: Path):
+    messages = [
+        (COLOUR, 1.0, image(1.0, rgb(1), "rgb8")),
+        (COLOUR, 2.0, image(2.0, rgb(2)[..., :2], "yuv422")),
+        (COLOUR, 3.0, image(3.0, np.zeros((10, 10, 3), np.uint8), "rgb8")),
+    ]
+    frames = list(Bag(write(tmp_path / "bag", messages, StoragePlugin.MCAP)).frames())
+    assert [bool(frame.fault) for frame in frames] == [False, True, False]
+    assert "yuv422" in frames[1].fault
+    assert frames[2].shape == (10, 10)
+
+
+def test_what_is_no_recording_is_refused(tmp_path: Path):
+    (tmp_path / "a.mcap").write_bytes(b"nonsense" * 20)
+    (tmp_path / "b.db3").write_bytes(b"")
+    for name in ("a.mcap", "b.db3"):
+        with pytest.raises(InputError, match="no recording that can be read") as error:
+            open_source(str(tmp_path / name))
+        assert "\n" not in str(error.value)
+    path = write(tmp_path / "bag", [(INFO, 1.0, info(1.0))], StoragePlugin.MCAP)
+    with pytest.raises(InputError, match="holds no images"):
+        Bag(path)
+    whole = write(tmp_path / "whole", recording(20), StoragePlugin.MCAP)
+    (file,) = whole.glob("*.mcap")
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(InputError):
+        list(open_source(str(cut)).frames())

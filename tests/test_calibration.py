@@ -1,0 +1,191 @@
+"""Hand-eye calibration on rendered boards with known truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, render, rigid, truth
+
+from graspling.calibration import View, calibrate
+from graspling.calibration.robot_poses import read_poses
+from graspling.errors import InputError
+from graspling.hand_eye import HandEye
+
+
+def views_of(boards: np.ndarray, noise: float = 0.0, seed: int = 1) -> list[View]:
+    """As a detector would see them, without pictures; noise in pixels."""
+    rng = np.random.default_rng(seed)
+    grid = np.mgrid[1 : BOARD.columns, 1 : BOARD.rows].reshape(2, -1).T * BOARD.square
+    points = np.column_stack([grid, np.zeros(len(grid))])
+    out = []
+    for pose in boards:
+        seen = points @ pose[:3, :3].T + pose[:3, 3]
+        rays = seen[:, :2] / seen[:, 2:] + rng.normal(0, noise / 600, (len(points), 2))
+        _, turn, shift = cv2.solvePnP(points, rays, np.eye(3), np.zeros(0))
+        found = rigid(turn.ravel().tolist(), shift.ravel().tolist())
+        out.append(View(found, points, rays, rays * 600 + [319.5, 239.5], noise))
+    return out
+
+
+def off(found: np.ndarray, want: np.ndarray) -> tuple[float, float]:
+    """Millimetres and degrees."""
+    turn = cv2.Rodrigues(found[:3, :3].T @ want[:3, :3])[0]
+    shift = np.linalg.norm(found[:3, 3] - want[:3, 3])
+    return float(shift * 1e3), float(np.rad2deg(np.linalg.norm(turn)))
+
+
+@pytest.mark.parametrize(("setup", "want"), [("eye-in-hand", HAND_EYE), ("eye-to-hand", BASE_EYE)])
+def test_fifteen_rendered_boards(setup: str, want: np.ndarray) -> None:
+    robot, boards = truth(setup, 15)
+    views = [BOARD.find(render(pose), CAMERA) for pose in boards]
+    assert all(view is not None for view in views)
+    solution = calibrate(views, robot, setup, CAMERA.fx)  # type: ignore[arg-type]
+    mm, degrees = off(solution.hand_eye.transform, want)
+    assert mm < 1 and degrees < 0.2
+    assert solution.kept.all() and not solution.warnings
+    assert solution.error_px.max() < 0.5
+    if hasattr(cv2, "calibrateHandEye"):  # gone from OpenCV 5
+        parts = [[poses[:, :3, :3], poses[:, :3, 3]] for poses in (robot, boards)]
+        if setup == "eye-to-hand":
+            inverse = np.linalg.inv(robot)
+            parts[0] = [inverse[:, :3, :3], inverse[:, :3, 3]]
+        turn, shift = cv2.calibrateHandEye(*map(list, (*parts[0], *parts[1])))
+        np.testing.assert_allclose(solution.hand_eye.transform[:3, :3], turn, atol=0.004)
+        np.testing.assert_allclose(solution.hand_eye.transform[:3, 3], shift.ravel(), atol=0.001)
+    assert solution.spread_m < 0.002 and mm < 4 * solution.spread_m * 1e3 + 0.2
+
+
+@pytest.mark.parametrize("setup", ["eye-in-hand", "eye-to-hand"])
+def test_outliers_are_left_out(setup: str) -> None:
+    robot, boards = truth(setup, 15, seed=3)
+    robot[4] = robot[4] @ rigid([0, 0.2, 0], [0.03, 0, 0])
+    robot[9] = robot[9] @ rigid([0, 0, 0], [0, 0.02, 0.01])
+    solution = calibrate(views_of(boards, 0.1), robot, setup, 600)  # type: ignore[arg-type]
+    assert np.flatnonzero(~solution.kept).tolist() == [4, 9]
+    want = HAND_EYE if setup == "eye-in-hand" else BASE_EYE
+    mm, degrees = off(solution.hand_eye.transform, want)
+    assert mm < 1 and degrees < 0.2
+    assert any("2 of 15 images do not fit" in line for line in solution.warnings)
+
+
+def test_noise_is_reported_and_not_hidden() -> None:
+    robot, boards = truth("eye-in-hand", 15)
+    rng = np.random.default_rng(5)
+    for row in range(15):
+        noise = rigid((rng.normal(0, 0.01, 3)).tolist(), (rng.normal(0, 0.003, 3)).tolist())
+        robot[row] = robot[row] @ noise
+    solution = calibrate(views_of(boards, 0.1), robot, "eye-in-hand", 600)
+    assert any(line.startswith("noisy: ") for line in solution.warnings)
+    mm, degrees = off(solution.hand_eye.transform, HAND_EYE)
+    # the standard error is of the size of the error
+    assert mm < 4 * solution.spread_m * 1e3 and degrees < 4 * np.rad2deg(solution.spread_rad)
+
+
+@pytest.mark.parametrize("setup", ["eye-in-hand", "eye-to-hand"])
+def test_swapped_input_is_named(setup: str) -> None:
+    robot, boards = truth(setup, 12, seed=2)
+    views = views_of(boards, 0.1)
+    other = "eye-to-hand" if setup == "eye-in-hand" else "eye-in-hand"
+    with pytest.raises(InputError, match=f"either the setup is {setup}, or the poses are inverted"):
+        calibrate(views, robot, other, 600)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"setup is {other}, or the poses are inverted"):
+        calibrate(views, np.linalg.inv(robot), setup, 600)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="order of the poses reversed"):
+        calibrate(views, robot[::-1], setup, 600)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="order of the poses moved"):
+        calibrate(views, np.roll(robot, 1, axis=0), setup, 600)  # type: ignore[arg-type]
+    shuffled = robot[np.random.default_rng(4).permutation(12)]
+    with pytest.raises(InputError, match="in another order"):
+        calibrate(views, shuffled, setup, 600)  # type: ignore[arg-type]
+    stretched = robot.copy()
+    stretched[:, :3, 3] *= 2
+    with pytest.raises(InputError, match="are the lengths right"):
+        calibrate(views, stretched, setup, 600)  # type: ignore[arg-type]
+
+
+def test_too_little_to_go_on() -> None:
+    robot, boards = truth("eye-in-hand", 12)
+    views = views_of(boards)
+    with pytest.raises(InputError, match="found in 4 images"):
+        calibrate(views[:4], robot[:4], "eye-in-hand", 600)
+    far = robot.copy()
+    far[:, :3, 3] *= 1000
+    with pytest.raises(InputError, match="millimetres"):
+        calibrate(views, far, "eye-in-hand", 600)
+    still = np.repeat(robot[:1], 12, axis=0)
+    with pytest.raises(InputError, match="turned by 0.0 degrees"):
+        calibrate(views, still, "eye-in-hand", 600)
+    spun = np.stack([robot[0] @ rigid([0, 0, 0.2 * k], [0, 0, 0]) for k in range(12)])
+    with pytest.raises(InputError, match="about one axis only"):
+        calibrate(views, spun, "eye-in-hand", 600)
+
+
+def test_board_and_hand_eye_files(tmp_path) -> None:
+    assert BOARD.find(np.full((480, 640), 255, np.uint8), CAMERA) is None
+    with pytest.raises(InputError, match="640 x 480"):
+        BOARD.find(np.zeros((10, 10), np.uint8), CAMERA)
+    for change in ({"columns": 2}, {"marker": 0.04}, {"dictionary": "DICT_9"}, {"columns": 60}):
+        with pytest.raises(InputError):
+            replace(BOARD, **change)
+    path = tmp_path / "hand_eye.json"
+    path.write_text(HandEye("eye-in-hand", HAND_EYE).to_json())
+    loaded = HandEye.load(path)
+    np.testing.assert_array_equal(loaded.transform, HAND_EYE)
+    np.testing.assert_allclose(loaded.robot_from_camera(np.eye(4)), HAND_EYE)
+    with pytest.raises(InputError, match="camera is in the hand"):
+        loaded.robot_from_camera()
+    path.write_text('{"schema": "other"}')
+    with pytest.raises(InputError, match="no hand-eye calibration"):
+        HandEye.load(path)
+
+
+def test_robot_poses_in_every_layout(tmp_path) -> None:
+    robot, _ = truth("eye-in-hand", 4)
+    images = [tmp_path / f"{name}.png" for name in "abcd"]
+    quaternions = []
+    for pose in robot:
+        vector = cv2.Rodrigues(pose[:3, :3])[0].ravel()
+        angle = np.linalg.norm(vector)
+        quaternions.append([*(vector / angle * np.sin(angle / 2)), np.cos(angle / 2)])
+    position = robot[:, :3, 3]
+    path = tmp_path / "poses.json"
+    layouts = [
+        [pose.tolist() for pose in robot],
+        {"poses": [{"pose": pose.tolist()} for pose in robot]},
+        [
+            {"image": f"other/{image.name}", "position": list(p), "quaternion": q}
+            for image, p, q in reversed(list(zip(images, position, quaternions, strict=True)))
+        ],
+    ]
+    for layout in layouts:
+        path.write_text(json.dumps(layout))
+        np.testing.assert_allclose(read_poses(path, images), robot, atol=1e-9)
+    table = tmp_path / "poses.csv"
+    for header, numbers in (
+        ("x,y,z,qx,qy,qz,qw", quaternions),
+        ("x, y, z, rx, ry, rz", [cv2.Rodrigues(pose[:3, :3])[0].ravel() for pose in robot]),
+    ):
+        rows = [
+            ",".join(map(repr, map(float, [*p, *n])))
+            for p, n in zip(position, numbers, strict=True)
+        ]
+        table.write_text("\n".join([header, *rows]))
+        np.testing.assert_allclose(read_poses(table, images), robot, atol=1e-9)
+    for text, words in (
+        (json.dumps([pose.tolist() for pose in robot[:3]]), "3 poses for 4 images"),
+        (json.dumps([{"image": "a.png", "pose": robot[0].tolist()}]), "no pose for b.png"),
+        (json.dumps([{"position": [0, 0, 0], "quaternion": [1, 1, 0, 0]}]), "expected 1"),
+        (json.dumps([{"x": 1}]), "pose 1: expected pose"),
+        (json.dumps([[[1, 2], [3, 4]]]), "pose 1: the pose"),
+        ("{}", "list of poses"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_poses(path, images)
+    table.write_text("x,y,z,rx,ry,rz\n0,0,0,0,90,0\n")
+    with pytest.raises(InputError, match="degrees"):
+        read_poses(table, images[:1])

@@ -1,0 +1,215 @@
+"""Poses of grasps against scenes whose geometry is known by formula."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ray_scenes import CAMERA, Body, camera_at, pose, render
+
+from graspling import Grasps
+from graspling.camera import GraspPoses
+from graspling.errors import InputError
+from graspling.gripper import Gripper
+from graspling.plane import Plane, fit_plane
+from graspling.poses import PALM_CLEARANCE, TIP_CLEARANCE
+
+PANDA = Gripper.load("panda")
+
+
+def rectangle(point: np.ndarray, opening: np.ndarray, width: float, view: np.ndarray) -> Grasps:
+    """The grasp whose contact distance + clearances is ``width`` at a surface point of the world,
+    as labels draw it: at the depth of the surface."""
+    camera_from_world = np.linalg.inv(view)
+    centre = camera_from_world[:3, :3] @ point + camera_from_world[:3, 3]
+    along = camera_from_world[:3, :3] @ opening
+    angle = np.arctan2(along[1], along[0])
+    u, v = CAMERA.project(centre)
+    return Grasps.from_arrays(u, v, angle, width * CAMERA.fx / centre[2])
+
+
+def world(poses: GraspPoses, view: np.ndarray) -> np.ndarray:
+    assert poses.valid.all(), poses.reason
+    return poses.transform(view).pose[0]
+
+
+def degrees_between(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.rad2deg(np.arccos(np.clip(abs(a @ b), -1, 1))))
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4, 1.2])
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.12, -0.08)])
+def test_box_under_a_level_camera(turn: float, place: tuple[float, float]) -> None:
+    view, top, half = camera_at(0.6), 0.03, 0.02
+    box = Body("box", (half, 0.03, top / 2), pose(*place, top / 2, turn))
+    opening = np.array([np.cos(turn), np.sin(turn), 0])
+    grasps = rectangle(np.array([*place, top]), opening, 2 * half + 0.01, view)
+    poses = grasps.to_poses(render([box], view), CAMERA, PANDA)
+    found = world(poses, view)
+    # a low box: the fingertips end 3 mm over the table
+    tip = max(box.high[2] for box in PANDA.fingers)
+    np.testing.assert_allclose(found[:3, 3], [*place, tip + TIP_CLEARANCE], atol=0.002)
+    assert degrees_between(found[:3, 0], opening) < 1
+    assert degrees_between(found[:3, 2], np.array([0, 0, 1])) < 1
+    assert found[2, 2] < 0  # the approach goes down
+    assert poses.width[0] == pytest.approx(2 * half + 0.01, abs=0.002)
+    contacts = poses.transform(view).contacts[0]
+    want = np.array([*place, found[2, 3]]) + np.outer([-half, half], opening)
+    if np.dot(found[:3, 0], opening) < 0:
+        want = want[::-1]
+    np.testing.assert_allclose(contacts, want, atol=0.002)
+
+
+def test_a_tall_box_stops_the_palm() -> None:
+    view, top = camera_at(0.8), 0.12
+    box = Body("box", (0.015, 0.03, top / 2), pose(0.03, 0.02, top / 2))
+    grasps = rectangle(np.array([0.03, 0.02, top]), np.array([1.0, 0, 0]), 0.04, view)
+    found = world(grasps.to_poses(render([box], view), CAMERA, PANDA), view)
+    assert found[2, 3] == pytest.approx(top + PANDA.palm.high[2] + PALM_CLEARANCE, abs=0.002)
+
+
+@pytest.mark.parametrize("heading", [0.0, 2.0])
+@pytest.mark.parametrize("lie", [True, False])
+def test_cylinder_under_a_tilted_camera(heading: float, lie: bool) -> None:
+    """Approach along the optical axis of a camera tilted by 15 degrees, and along gravity."""
+    view = camera_at(0.7, np.deg2rad(15), heading)
+    radius, half = 0.02, 0.04
+    up = radius if lie else half
+    body = Body("cylinder", (radius, half), pose(0.02, -0.03, up, 0.5, lie))
+    across = np.array([-np.sin(0.5), np.cos(0.5), 0])
+    top = np.array([0.02, -0.03, 2 * up])
+    gravity = view[:3, :3].T @ np.array([0, 0, -1.0])
+    grasps = rectangle(top, across, 2 * radius + 0.01, view)
+    depth = render([body], view)
+    poses = grasps.to_poses(depth, CAMERA, PANDA, approach="gravity", gravity=gravity)
+    found = world(poses, view)
+    assert degrees_between(found[:3, 2], np.array([0, 0, 1])) < 0.01
+    assert degrees_between(found[:3, 0], across) < 1
+    np.testing.assert_allclose(found[:2, 3], top[:2], atol=0.002)
+    tip = max(box.high[2] for box in PANDA.fingers)
+    # the palm over an upright one
+    deepest = max(tip + TIP_CLEARANCE, 2 * up + PANDA.palm.high[2] + PALM_CLEARANCE)
+    assert found[2, 3] == pytest.approx(deepest, abs=0.002)
+    along = world(grasps.to_poses(depth, CAMERA, PANDA), view)
+    assert degrees_between(along[:3, 2], view[:3, 2]) < 1e-4
+    # no corner of a fingertip comes nearer to the table than the clearance
+    for box in PANDA.finger_boxes(2 * radius + 0.01):
+        corners = np.array(np.meshgrid(*zip(box.low, box.high, strict=True))).reshape(3, -1)
+        assert (along[:3, :3] @ corners + along[:3, 3:])[2].min() > TIP_CLEARANCE * 0.9
+
+
+def scene() -> tuple[np.ndarray, Grasps, np.ndarray]:
+    view = camera_at(0.6)
+    box = Body("box", (0.02, 0.03, 0.02), pose(0.05, 0.03, 0.02))
+    grasps = rectangle(np.array([0.05, 0.03, 0.04]), np.array([1.0, 0, 0]), 0.05, view)
+    return render([box], view), grasps, view
+
+
+def test_holes_do_not_move_a_pose_and_missing_ground_refuses_it() -> None:
+    depth, grasps, view = scene()
+    whole = world(grasps.to_poses(depth, CAMERA, PANDA), view)
+    holes = depth.copy()
+    rng = np.random.default_rng(0)
+    holes[rng.random(depth.shape) < 0.3] = [0.0]
+    holes[rng.random(depth.shape) < 0.05] = np.nan
+    np.testing.assert_allclose(
+        world(grasps.to_poses(holes, CAMERA, PANDA), view)[:3, 3], whole[:3, 3], atol=0.002
+    )
+    u, v = int(grasps.u[0]), int(grasps.v[0])
+    gone = depth.copy()
+    gone[v - 40 : v + 40, u - 40 : u + 40] = 0
+    poses = grasps.to_poses(gone, CAMERA, PANDA)
+    assert not poses.valid[0] and poses.reason == ("no depth under the grasp",)
+    assert np.isnan(poses.pose).all() and np.isnan(poses.width).all()
+    right = depth.copy()
+    right[:, u + 21 :] = 0
+    assert grasps.to_poses(right, CAMERA, PANDA).reason == ("no depth where a finger goes down",)
+    assert not grasps.to_poses(np.zeros_like(depth), CAMERA, PANDA).valid.any()
+
+
+def test_widths_beyond_the_opening() -> None:
+    depth, grasps, _ = scene()
+    size = CAMERA.fx / 0.56
+    wide = Grasps.from_arrays(grasps.u, grasps.v, grasps.angle, np.array([0.093]) * size)
+    assert wide.to_poses(depth, CAMERA, PANDA).reason[0] == "too wide: 93 mm, panda opens 80 mm"
+    clamped = wide.to_poses(depth, CAMERA, PANDA, clamp=True)
+    assert clamped.valid[0] and clamped.width[0] == PANDA.opening
+    little = Grasps.from_arrays(grasps.u, grasps.v, grasps.angle, np.array([0.082]) * size)
+    assert little.to_poses(depth, CAMERA, PANDA).width[0] == PANDA.opening
+
+
+def test_neighbours_and_the_table_stop_the_fingers() -> None:
+    view = camera_at(0.6)
+    box = Body("box", (0.02, 0.03, 0.02), pose(0.05, 0.03, 0.02))
+    beside = Body("box", (0.02, 0.03, 0.03), pose(0.10, 0.03, 0.03))
+    grasps = rectangle(np.array([0.05, 0.03, 0.04]), np.array([1.0, 0, 0]), 0.05, view)
+    blocked = grasps.to_poses(render([box, beside], view), CAMERA, PANDA)
+    assert blocked.reason == ("a finger would hit what stands beside it",)
+    flat = Body("box", (0.02, 0.03, 0.002), pose(0.05, 0.03, 0.002))
+    grasps = rectangle(np.array([0.05, 0.03, 0.004]), np.array([1.0, 0, 0]), 0.05, view)
+    assert "table" in grasps.to_poses(render([flat], view), CAMERA, PANDA).reason[0]
+    # a plane that the caller knows holds the fingers off, whatever the depth says
+    depth, grasps, _ = scene()
+    plane = (0, 0, -1, -0.575)
+    higher = grasps.to_poses(depth, CAMERA, PANDA, table=plane)
+    assert higher.pose[0, 2, 3] + 0.01 + TIP_CLEARANCE == pytest.approx(0.575, abs=1e-6)
+
+
+def test_rows_keep_their_order_and_bad_input_is_named() -> None:
+    depth, grasps, _ = scene()
+    far = Grasps.from_arrays(-30, 10, 0, 30)
+    three = Grasps.concatenate([far, grasps, far])
+    poses = three.to_poses(depth, CAMERA, PANDA)
+    assert poses.valid.tolist() == [False, True, False]
+    assert poses.reason[0] == "the grasp lies outside the image"
+    own = poses.gripper_poses(PANDA)[1]
+    np.testing.assert_allclose(own @ PANDA.own_from_house, poses.pose[1], atol=1e-12)
+    assert len(poses[poses.valid]) == 1
+    assert len(Grasps.empty().to_poses(depth, CAMERA, PANDA)) == 0
+    for kwargs, message in (
+        ({"approach": "gravity"}, "gravity is None"),
+        ({"approach": "gravity", "gravity": (1, 0, 0)}, "within 70 degrees"),
+        ({"approach": "up"}, "expected camera or gravity"),
+        ({"table": (0, 0, 1)}, "table: got"),
+    ):
+        with pytest.raises(InputError, match=message):
+            grasps.to_poses(depth, CAMERA, PANDA, **kwargs)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"expected \(480, 640\)"):
+        grasps.to_poses(depth[1:], CAMERA, PANDA)
+    with pytest.raises(InputError, match="expected floating point"):
+        grasps.to_poses((depth * 1000).astype(np.uint16), CAMERA, PANDA)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.3])
+def test_the_table_is_found_under_objects_and_noise(tilt: float) -> None:
+    view = camera_at(0.7, tilt)
+    boxes = [Body("box", (0.05, 0.04, 0.03), pose(0.1 * k - 0.1, 0.05 * k, 0.03)) for k in range(3)]
+    depth = render(boxes, view)
+    noisy = depth + np.random.default_rng(1).normal(0, 0.002, depth.shape).astype(np.float32)
+    for image, noise in ((depth, 0.0), (noisy, 0.002)):
+        plane = fit_plane(image, CAMERA)
+        assert plane is not None
+        assert degrees_between(np.array(plane.normal), view[2, :3]) < 0.5
+        assert plane.height == pytest.approx(0.7, abs=0.002)
+        assert plane.noise == pytest.approx(noise, abs=0.0006)
+    assert fit_plane(np.zeros_like(depth), CAMERA) is None
+    assert Plane.of((0, 0, 2, 1.4)) == Plane((0.0, 0.0, -1.0), -0.7)
+
+
+def test_a_bent_lens_gives_the_same_pose() -> None:
+    """The raw frame of a lens, with the rectangle where the lens shows it."""
+    depth, grasps, view = scene()
+    bent = replace(CAMERA, distortion=(0.15, -0.1, 0.001, 0.0, 0.0))
+    half = grasps.width / 2 * [np.cos(grasps.angle[0]), np.sin(grasps.angle[0])]
+    ends = [grasps.centres[0] + sign * half for sign in (-1, 1)]
+    left, right = (
+        bent.project(CAMERA.deproject(end[0], end[1], 1.0)) for end in (ends[0], ends[1])
+    )
+    middle = (left + right) / 2
+    turn, width = np.arctan2(*(right - left)[::-1]), np.linalg.norm(right - left)
+    raw = Grasps.from_arrays(middle[0], middle[1], turn, width)
+    straight = grasps.to_poses(depth, CAMERA, PANDA)
+    poses = raw.to_poses(bent.unrectify(depth), bent, PANDA)
+    np.testing.assert_allclose(world(poses, view), world(straight, view), atol=0.002)
+    assert poses.width[0] == pytest.approx(straight.width[0], abs=0.0005)

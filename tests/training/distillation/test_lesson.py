@@ -1,0 +1,244 @@
+"""Whole runs: the teacher stays, the student gains, the gate, the cache and the log hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the lab is not installed")
+
+from graspling.datasets import open_dataset  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
+from graspling.image import Preparation  # noqa: E402
+from graspling.networks import build  # noqa: E402
+from graspling.training import loop  # noqa: E402
+from graspling.training.batches import Batches  # noqa: E402
+from graspling.training.checkpoint import load_checkpoint  # noqa: E402
+from graspling.training.distillation.lesson import Distillation  # noqa: E402
+from graspling.training.distillation.phases import semi_supervise  # noqa: E402
+from graspling.training.distillation.settings import DistillSettings, Term  # noqa: E402
+from graspling.training.distillation.taps import find_tap  # noqa: E402
+from graspling.training.distillation.teacher import Teacher  # noqa: E402
+from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
+from graspling.training.recipe import TAUGHT, Recipe, load_recipe, recipe_names  # noqa: E402
+
+
+def recipe(data: str, name: str = "distill_ggcnn", **changes: Any) -> Recipe:
+    base: dict[str, Any] = {"data": data, "split": "image-wise", "size": 64, "epochs": 2}
+    base |= {"batch": 4, "ema": 0.9, "picture_every": 0, "validate_every": 1, "threads": 1}
+    base |= {"precision": "fp32", "modality": "rgb"}
+    return load_recipe(name, **(base | changes))
+
+
+def taught(settings: Recipe, **changes: Any) -> Recipe:
+    assert settings.distill is not None
+    return dataclasses.replace(settings, distill=dataclasses.replace(settings.distill, **changes))
+
+
+def log(folder: Path, kind: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def first_batch(data: str, settings: Recipe) -> Any:
+    dataset = open_dataset(data)
+    preparation = Preparation("rgb", settings.size)
+    batches = Batches(dataset, dataset.ids, preparation, settings.augmentation, size=4)
+    return next(iter(batches.epoch(0)))
+
+
+def test_loss_is_the_weighted_sum_and_the_teacher_gets_no_gradient(
+    bars: str, teacher: Path
+) -> None:
+    settings = recipe(bars)
+    terms = {
+        "labels": Term("labels"),
+        "outputs": Term("outputs"),
+        "where": Term("attention", weight=2.0, taps=(("up.0", "up.0"),)),
+        "what": Term("features", loss="kl", adapter="align", taps=(("up.2", "up.1"),)),
+    }
+    student, frozen = build("ggcnn_student_v1"), Teacher(str(teacher), "rgb")
+    before = {k: v.clone() for k, v in frozen.network.state_dict().items()}
+    how = DistillSettings(terms=terms, alpha=0.25)
+    lesson = Distillation(how, student, frozen, GraspLoss(LossSettings(kind="mse")), "fp32", 64)
+    loss, parts = lesson(student, first_batch(bars, settings))
+    weights = {"labels": 0.75, "outputs": 0.25, "where": 0.5, "what": 0.25}
+    by_hand = sum(w * parts[f"term_{name}"].item() for name, w in weights.items())
+    assert loss.item() == pytest.approx(by_hand, rel=1e-5)
+    loss.backward()
+    assert all(p.grad is None for p in frozen.network.parameters())
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in student.down.parameters())
+    assert all(p.grad is not None for p in lesson.extra.parameters())
+    after = frozen.network.state_dict()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+
+
+def test_the_gate_passes_samples_where_the_teacher_is_better(bars: str, teacher: Path) -> None:
+    settings = recipe(bars)
+    student, frozen = build("ggcnn_student_v1"), Teacher(str(teacher), "rgb")
+    criterion = GraspLoss(LossSettings(kind="mse"))
+    gated = DistillSettings(terms={"fruit": Term("outputs", gate=True)})
+    lesson = Distillation(gated, student, frozen, criterion, "fp32", 64)
+    batch = first_batch(bars, settings)
+    wanted, _ = lesson.ask(batch)
+    wanted = wanted.clone()
+    wanted[1] = 5.0  # a teacher that is wrong about the second image
+    said = student.activate(student(batch.image))
+    assert lesson.gate(student(batch.image), said, wanted, batch).tolist() == [1, 0, 1, 1]
+    # images without labels pass, whatever the teacher says
+    unlabelled = dataclasses.replace(batch, labelled=1)
+    assert lesson.gate(student(batch.image), said, wanted, unlabelled).tolist() == [1, 1, 1, 1]
+    # a perfect student asks nobody
+    perfect = batch.target
+    assert lesson.gate(perfect, perfect, wanted, batch).sum() == 0
+
+
+def test_distillation_helps_where_labels_are_few(bars: str, teacher: Path, tmp_path: Path) -> None:
+    few = {"fraction": 0.1, "epochs": 6, "steps": 12, "lr": 3e-3, "validate_every": 6}
+    student = recipe(bars, "distill_graspling", **few, augmentation={"rotation_deg": 180})
+    losses = {}
+    for name, weight in (("alone", 0.0), ("distilled", 5.0)):
+        settings = taught(student, teacher=str(teacher), hidden=weight > 0)
+        assert settings.distill is not None
+        terms = dict(settings.distill.terms)
+        terms["outputs"] = dataclasses.replace(terms["outputs"], weight=weight)
+        loop.train(taught(settings, terms=terms), tmp_path / name)
+        losses[name] = log(tmp_path / name, "validation")[-1]["loss"]
+        curves = log(tmp_path / name, "epoch")[-1]
+        assert ("term_outputs" in curves) == (weight > 0) and "term_supervised" in curves
+    assert losses["distilled"] < losses["alone"]
+
+
+def test_an_interrupted_distillation_ends_with_the_same_weights(
+    bars: str, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With adapters, whose weights belong to the state."""
+    terms = {
+        "labels": Term("labels"),
+        "what": Term("features", adapter="pointwise", taps=(("up.2", "up.1"),)),
+    }
+    settings = taught(recipe(bars), teacher=str(teacher), terms=terms, alpha=None)
+    whole = loop.train(settings, tmp_path / "whole")
+    step, calls = loop.train_step, 0
+
+    def interrupted(*arguments: Any) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(settings, tmp_path / "parts")
+    monkeypatch.setattr(loop, "train_step", step)
+    parts = loop.train(settings, tmp_path / "parts", resume=True)
+    one, other = (load_checkpoint(path)[0].state_dict() for path in (whole, parts))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    card = load_checkpoint(whole)[1]
+    assert card.recipe["distill"]["teacher"] == "graspling_s-cornell-rgb"
+
+
+def test_the_cache_holds_what_the_teacher_says(
+    bars: str, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = taught(recipe(bars, epochs=3), teacher=str(teacher), views=1)
+    settings = taught(settings, cache=str(tmp_path / "cache"))
+    asked = []
+    call = Teacher.__call__
+
+    def counting(self: Teacher, *arguments: Any) -> Any:
+        asked.append(1)
+        return call(self, *arguments)
+
+    monkeypatch.setattr(Teacher, "__call__", counting)
+    first = loop.train(settings, tmp_path / "first")
+    files = list((tmp_path / "cache").rglob("*.npy"))
+    assert len(files) <= 17  # the training part
+    asked.clear()
+    second = loop.train(settings, tmp_path / "second")
+    assert len(asked) < 12  # of 12 steps; batches with an image left over so far ask once more
+    one, other = (load_checkpoint(path)[0].state_dict() for path in (first, second))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_cache_that_would_never_be_read_is_refused(bars: str, teacher: Path) -> None:
+    settings = taught(recipe(bars), teacher=str(teacher), cache="somewhere")
+    with pytest.raises(InputError, match="views above 0"):
+        loop.train(settings, "never")
+
+
+def test_semi_supervision_runs_in_two_phases_and_logs_its_pseudo_labels(
+    bars: str, tmp_path: Path
+) -> None:
+    settings = recipe(bars, "semi_graspling", fraction=0.3, epochs=2, steps=3)
+    assert settings.semi is not None
+    semi = dataclasses.replace(settings.semi, pretrain=3, confidence=0.0)
+    settings = dataclasses.replace(settings, semi=semi, unlabelled=(bars,))
+    best = semi_supervise(settings, tmp_path)
+    rows = log(tmp_path, "epoch")
+    assert len(log(tmp_path / "pretrained", "epoch")) == 3 and len(rows) == 2
+    assert 0 < rows[-1]["accepted"] <= 1 and 0 <= rows[-1]["agreement"] <= 1
+    assert len(load_checkpoint(best)[1].trained_on.ids) == 5  # the labelled ones alone
+    with pytest.raises(InputError, match="--resume"):
+        semi_supervise(settings, tmp_path)
+
+
+def test_nothing_unlabelled_is_said(bars: str, tmp_path: Path) -> None:
+    settings = recipe(bars, "semi_graspling", fraction=1.0)
+    assert settings.semi is not None
+    settings = dataclasses.replace(settings, semi=dataclasses.replace(settings.semi, pretrain=0))
+    with pytest.raises(InputError, match="--unlabelled"):
+        semi_supervise(settings, tmp_path)
+
+
+@pytest.mark.parametrize(("modality", "message"), [("depth", "takes rgb input")])
+def test_a_teacher_must_see_what_its_student_sees(
+    teacher: Path, modality: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Teacher(str(teacher), modality)
+    with pytest.raises(InputError, match="--teacher"):
+        Teacher("", "rgb")
+    assert Teacher(str(teacher), "rgbd")(torch.zeros(1, 4, 32, 32))[0].shape == (1, 4, 32, 32)
+
+
+def test_attention_is_drawn(bars: str, teacher: Path, tmp_path: Path) -> None:
+    terms = {"where": Term("attention", taps=(("up.0", "up.0"), ("up.2", "up.1")))}
+    settings = taught(recipe(bars, epochs=1, picture_every=1), teacher=str(teacher), terms=terms)
+    loop.train(settings, tmp_path)
+    assert (tmp_path / "attention.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", recipe_names(TAUGHT))
+def test_every_recipe_is_sound(name: str) -> None:
+    """Its taps exist in the networks that it is meant for."""
+    settings = load_recipe(name)
+    assert (settings.distill is None) != (settings.semi is None)
+    student = build(settings.network, settings.modality)
+    for term in settings.distill.terms.values() if settings.distill else ():
+        for ours, _ in term.taps:
+            find_tap(student, ours)
+
+
+def test_steps_and_views(bars: str) -> None:
+    dataset = open_dataset(bars)
+    settings = recipe(bars)
+    preparation = Preparation("rgb", 32)
+    batches = Batches(
+        dataset, dataset.ids[:5], preparation, settings.augmentation, size=2, steps=5, views=2
+    )
+    drawn = [batch for epoch in (0, 1) for batch in batches.epoch(epoch)]
+    assert len(drawn) == 10 and len(batches) == 5
+    passes = [number for epoch in (0, 1) for _, number in batches.groups(epoch)]
+    assert passes == [0, 0, 1, 1, 2, 3, 3, 4, 4, 5]
+    assert [batch.view for batch in drawn] == [number % 2 for number in passes]
+    seen: dict[tuple[str, int], torch.Tensor] = {}
+    for batch in drawn:
+        for sample_id, image in zip(batch.ids, batch.image, strict=True):
+            key = (sample_id, batch.view)
+            assert torch.equal(seen.setdefault(key, image), image)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from graspling.card import Card  # noqa: E402
+from graspling.crops import Cropper  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
+from graspling.grasps import Grasps  # noqa: E402
+from graspling.image import Preparation  # noqa: E402
+from graspling.networks.gqcnn import build_critic  # noqa: E402
+from graspling.training.robust.checkpoints import load_one_grasp, save  # noqa: E402
+from graspling.training.robust.curriculum import GraspRecipe, GraspTask  # noqa: E402
+from graspling.training.robust.frames import SQUARE, Frames, draw_batch, whole  # noqa: E402
+from graspling.training.robust.loop import run  # noqa: E402
+from graspling.training.robust.tasks import task_recipe, task_settings  # noqa: E402
+
+
+def bars(count: int = 6, seed: int = 0) -> Frames:
+    """A bar 4 cm high on a table at 0.7 m, with labels across it."""
+    rng = np.random.default_rng(seed)
+    v, u = np.mgrid[0:SQUARE, 0:SQUARE]
+    depths, sparse, labels = [], [], []
+    for _ in range(count):
+        angle, cu, cv = rng.uniform(-1.5, 1.5), *rng.uniform(100, 140, 2)
+        along = np.cos(angle) * (u - cu) + np.sin(angle) * (v - cv)
+        aside = -np.sin(angle) * (u - cu) + np.cos(angle) * (v - cv)
+        depth = np.where((abs(along) < 8) & (abs(aside) < 30), 0.66, 0.7)
+        depths.append(np.rint(depth * 1e4).astype(np.uint16))
+        steps = np.array([-15.0, 0.0, 15.0])
+        at = cu - np.sin(angle) * steps, cv + np.cos(angle) * steps
+        columns = [*at, np.full(3, angle), np.full(3, 22.0), np.full(3, 0.675)]
+        sparse.append(np.stack(columns, axis=1).astype(np.float32))
+        labels.append(Grasps.from_arrays(*at, angle, 22.0))
+    ids = tuple(f"{n:07d}-0" for n in range(count))
+    focal = np.full(count, 300, np.float32)
+    alone = np.arange(count) % 2 == 0
+    return Frames(ids, np.stack(depths), focal, alone, tuple(sparse), tuple(labels))
+
+
+def test_windows_keep_labels_on_the_picture():
+    """Crops at the moved labels of a window show the same bar as crops of the frame itself, turned
+    by half a turn or mirrored at most, and the opening in metres stays what it is."""
+    frames = bars()
+    batch = draw_batch(frames, [0, 1, 2, 3, 4, 5], seed=3, epoch=1, sparse=3)
+    rows = batch.target.rows(224, torch.ones(6)).numpy().astype(float)
+    for row, image, focal in zip(rows, batch.image[:, 0].numpy(), batch.focal, strict=True):
+        grasp = Grasps.from_arrays(*row[:4])
+        crop = Cropper(image)(grasp, row[4:5], float(focal))
+        middle = crop.image[0, 13:19]
+        # 16 of 22 pixels between the plates are the bar, in the middle; beside them the table
+        assert middle[:, 13:19].max() < 0.665 and middle[:, [2, 29]].min() > 0.695
+        assert crop.pose[0, 1] == pytest.approx(22 * 0.675 / 300, rel=1e-3)
+        assert 0 <= row[0] <= 223 and 0 <= row[1] <= 223
+    again = draw_batch(frames, [3], seed=3, epoch=1, sparse=3)
+    assert torch.equal(again.image[0], batch.image[3])
+    other = draw_batch(frames, [3], seed=3, epoch=2, sparse=3)
+    assert not torch.equal(other.image[0], batch.image[3])
+    known = ~batch.others[..., 0].isnan()
+    assert known.any(dim=1).all()
+
+
+def test_the_whole_square_is_resized_with_its_focal_length():
+    frames = bars(2)
+    image, focal = whole(frames, [0, 1])
+    assert image.shape == (2, 1, 224, 224)
+    assert focal.tolist() == pytest.approx([300 * 224 / 240] * 2)
+    scale = 224 / 240
+    u, v, angle, width, z = frames.sparse[0][1].tolist()
+    moved = Grasps.from_arrays(
+        (u + 0.5) * scale - 0.5, (v + 0.5) * scale - 0.5, angle, width * scale
+    )
+    crop = Cropper(image[0, 0].numpy())(moved, [z], float(focal[0]))
+    assert crop.image[0, 13:19, 13:19].max() < 0.665
+    assert crop.pose[0, 1] == pytest.approx(width * z / 300, rel=1e-4)
+
+
+def test_the_published_schedule():
+    recipe = GraspRecipe("gq_stn")
+    table = [(s.epochs, s.xi, s.lr, s.forced) for s in recipe.stages]
+    assert table == [
+        (6, 1.0, 1e-3, True),
+        (3, 0.5, 2e-4, True),
+        (3, 0.2, 4e-5, True),
+        (9, 0.0, 4e-5, False),
+        (19, 0.0, 8e-6, False),
+    ]
+    assert sum(recipe.epochs_of) == 40 and recipe.weight_decay == 1e-7
+    # teacher forcing in the first 12 epochs
+    assert [recipe.stage(e).forced for e in (0, 11, 12, 39)] == [True, True, False, False]
+    assert [recipe.stage(e).xi for e in (5, 6, 8, 9, 11, 12)] == [1.0, 0.5, 0.5, 0.2, 0.2, 0.0]
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    """A task on bars, with a fresh critic; made for a network's name."""
+    critic = tmp_path / "critic.safetensors"
+    torch.manual_seed(0)
+    card = Card("critic", "gqcnn_light", Preparation("depth", 32), kind="critic")
+    save(critic, build_critic("gqcnn_light"), card)
+    monkeypatch.setattr(GraspTask, "_read", lambda self, *words: bars(8))
+
+    class Split:
+        name, hash = "object-wise", "0"
+
+        def fold(self, number):
+            return type("Fold", (), {"train": (), "val": ()})
+
+    class Data:
+        kind, terms, identity = "generated", "yours", "x"
+
+        def split(self, name):
+            return Split()
+
+    monkeypatch.setattr("graspling.training.robust.curriculum.Generated", Data)
+    monkeypatch.setattr("graspling.training.robust.curriculum.open_dataset", lambda spec: Data())
+
+    def make(name, **changes):
+        settings = {**task_settings(name), "critic": str(critic), "data": "x", "threads": 1}
+        return GraspTask(task_recipe({**settings, "batch": 4, "images": 8, **changes}, "test"))
+
+    return make
+
+
+def test_the_losses_are_mixed_as_published(task):
+    made = task("gq_stn_light")
+    batch = next(made.batches(0, 0))
+    made.network.train()
+    torch.manual_seed(0)
+    total, parts = made.loss(batch, 0)  # xi = 1
+    assert torch.equal(total, parts["located"]) and "robust" not in parts
+    total, parts = made.loss(batch, 6)  # xi = 0.5
+    torch.testing.assert_close(total, 0.5 * parts["located"] + 0.5 * parts["robust"])
+    total, parts = made.loss(batch, 9)  # xi = 0.2
+    torch.testing.assert_close(total, 0.2 * parts["located"] + 0.8 * parts["robust"])
+    total, parts = made.loss(batch, 12)
+    torch.testing.assert_close(total, parts["robust"])
+    assert [made.rate(0, epoch) for epoch in (0, 6, 9, 12, 21)] == [2e-3, 1e-3, 5e-4, 5e-4, 1e-4]
+    assert [e for e in range(40) if made.forget_best(e)] == [12]
+
+
+def test_l_loc_by_hand(task):
+    made = task("direct_grasp_light")
+    batch = next(made.batches(0, 0))
+    truth = batch.target
+    moved = type(truth)(
+        truth.x + 0.1, truth.y, truth.sin, truth.cos + 0.2, truth.scale * np.e,
+        truth.z + 3 * made.network.statistics.z_std,
+    )  # fmt: skip
+    found = made._located(moved, truth, batch.image)
+    assert found.item() == pytest.approx(25 * 0.01 + 0.04 + 1 + 9, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gq_stn_light", "multi_grasp_light", "direct_grasp_light"])
+def test_each_network_runs_through_its_stages(task, tmp_path, name):
+    made = task(name, epochs_of=[1, 1, 0, 1, 0], validate_every=1)
+    best = run(made, tmp_path / "run")
+    rows = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert sum(r["kind"] == "validation" for r in rows) == 3
+    assert {"robust", "rectangle"} <= set(rows[-1])
+    network, card = load_one_grasp(best)
+    assert card.kind == "grasp" and card.recipe["critic"]["network"] == "gqcnn_light"
+    image, focal = whole(bars(1), [0])
+    assert network(image, focal).shape == (1, 6)
+
+
+def test_a_missing_critic_is_said():
+    with pytest.raises(InputError, match="which critic"):
+        GraspTask(GraspRecipe("gq_stn_light", data="generated:x"))
+    with pytest.raises(InputError, match="epochs_of"):
+        GraspRecipe("gq_stn", epochs_of=(0, 0, 0, 0, 0))
