@@ -20,7 +20,7 @@ class NoTorch:
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 sys.meta_path.insert(0, NoTorch())
 from graspling.cli import main
-sys.exit(main(["{verb}", "x"]))
+sys.exit(main(["{verb}", "x.safetensors"]))
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.returncode == 1

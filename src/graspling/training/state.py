@@ -99,8 +99,12 @@ def load_state(
     average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     recipe: dict[str, Any],
+    kind: type[Any] | None = Recipe,
 ) -> Progress:
     """Read :func:`save_state` back into the given objects.
+
+    ``kind`` is the dataclass of the settings, whose defaults stand for what did not exist when the
+    file was written; None where the settings are compared as they are.
 
     Raises:
         InputError: the file is damaged, or was saved under other settings.
@@ -112,12 +116,14 @@ def load_state(
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"cannot resume from {path}: {error}; remove it to start anew") from None
     # settings that did not exist yet had what are the defaults now
-    before = from_mapping(Recipe, metadata["recipe"], str(path)).to_dict()
-    different = [key for key in recipe if recipe[key] != before[key]]
+    before = metadata["recipe"]
+    if kind is not None:
+        before = from_mapping(kind, before, str(path)).to_dict()
+    different = [key for key in recipe if recipe[key] != before.get(key)]
     if different:
         key = different[0]
         raise InputError(
-            f"cannot resume {path}: {key} was {before[key]!r} and is now "
+            f"cannot resume {path}: {key} was {before.get(key)!r} and is now "
             f"{recipe[key]!r}; use the old settings or another output folder"
         )
 

@@ -100,7 +100,7 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
     progress = Progress()
     network, optimiser = task.network, task.optimiser
     if last.exists():
-        progress = load_state(last, network, None, optimiser, task.settings)
+        progress = load_state(last, network, None, optimiser, task.settings, kind=None)
     write_text(folder / "recipe.yaml", yaml.safe_dump(task.settings, sort_keys=False))
     log = Log(folder, progress.step, ended=progress.batch == 0)
 
