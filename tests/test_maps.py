@@ -8,7 +8,7 @@ import pytest
 
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.maps import decode, encode
+from graspling.maps import Encoding, decode, encode
 
 SIDE = 224
 
@@ -29,7 +29,7 @@ def test_round_trip_of_one_grasp(taper: float) -> None:
     rng = np.random.default_rng(1)
     for _ in range(150):
         grasp = random_grasp(rng)
-        found = decode(encode(grasp, SIDE, SIDE, taper=taper).maps, top=5)
+        found = decode(encode(grasp, SIDE, SIDE, encoding=Encoding(taper)).maps, top=5)
         assert len(found) == 1
         assert np.hypot(found.u - grasp.u, found.v - grasp.v)[0] < 1
         assert np.rad2deg(angle_difference(found.angle, grasp.angle))[0] < 2
@@ -87,7 +87,7 @@ def test_overlaps_are_decided_pixel_by_pixel() -> None:
         jaw=rng.uniform(1, 8, count).round(),
         quality=rng.uniform(0, 1, count),
     )
-    found = encode(grasps, height, width, taper=0.5)
+    found = encode(grasps, height, width, encoding=Encoding(taper=0.5))
     ordered = grasps[np.lexsort(grasps.columns)]
     for v in range(height):
         for u in range(width):
@@ -210,6 +210,22 @@ def test_ambiguous_regions_are_ignored_but_never_hide_a_label() -> None:
     assert not (target.ignored & target.inside).any()
 
 
+def test_ambiguous_labels_can_be_graded_by_their_quality() -> None:
+    label = Grasps.from_arrays(50, 50, 0.0, 60, 20, quality=0.9)
+    unsure = Grasps.from_arrays([50, 90, 94], [50, 90, 90], 0.0, 60, 20, quality=[0.1, 0.4, 0.2])
+    ignoring = encode(label, 128, 128, ambiguous=unsure)
+    graded = encode(label, 128, 128, ambiguous=unsure, encoding=Encoding(graded=True))
+    assert not graded.ignored.any()
+    assert (graded.inside == ignoring.inside).all()
+    assert (graded.maps[1:] == ignoring.maps[1:]).all()
+    assert (graded.maps[0] > 0).sum() == (ignoring.inside | ignoring.ignored).sum()
+    at = graded.maps[0, 90]
+    assert graded.maps[0, 50, 50] == np.float32(0.9)
+    assert at[90] == np.float32(0.4) and at[95] == np.float32(0.2)
+    again = encode(label, 128, 128, ambiguous=unsure[[2, 0, 1]], encoding=Encoding(graded=True))
+    assert (again.maps == graded.maps).all()
+
+
 def test_tiny_and_outside_grasps() -> None:
     assert encode(Grasps.from_arrays(20.5, 20.5, 0.7, 0.5, 0.1), 64, 64).inside.any()
     assert not encode(Grasps.from_arrays(500, 500, 0, 30), 64, 64).inside.any()
@@ -229,4 +245,4 @@ def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"expected \(4, H, W\)"):
         decode(np.zeros((3, 64, 64), np.float32), top=1)
     with pytest.raises(InputError, match="taper"):
-        encode(Grasps.empty(), 8, 8, taper=2)
+        Encoding(taper=2)

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from graspling.backends.onnx_runtime import import_onnxruntime
 from graspling.evaluation.rectangle import correct
 from graspling.grasps import Grasps, angle_difference
-from graspling.maps import Decoding, decode, encode
+from graspling.maps import Decoding, Encoding, decode, encode
 from graspling.onnx_decode import GRASPS, add_decoding
 
 SIDE = 96
@@ -54,7 +54,7 @@ def drawn(seed: int, count: int) -> np.ndarray:
         generator.uniform(12, 24, count),
         quality=np.linspace(0.95, 0.4, count),
     )
-    return encode(grasps, SIDE, SIDE, taper=0.5).maps
+    return encode(grasps, SIDE, SIDE, encoding=Encoding(taper=0.5)).maps
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -37,7 +37,8 @@ class Targets:
 
     Attributes:
         maps: (4, H, W) float32: quality in [0, 1], cos 2a, sin 2a in [-1, 1], width / side.
-        inside: (H, W) bool: a grasp is defined here; elsewhere all four maps are 0.
+        inside: (H, W) bool: a grasp is defined here; elsewhere cos, sin and width are 0, and so is
+            quality, unless it is that of an ambiguous label (see :class:`Encoding`).
         ignored: (H, W) bool: ambiguous; left out of every loss.
     """
 
@@ -106,13 +107,33 @@ def _regions(
         yield rows[which, 0, 0], pixel, distance[filled]
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How labels become targets; part of a recipe.
+
+    Attributes:
+        taper: how far the quality has fallen at the rim of the filled region, 0 (flat, as
+            published) to 1. A tapered target has a single peak, at the grasp's centre.
+        graded: ask for the quality of ambiguous labels too, which is the share of copies that
+            hold, so that a network learns to prefer what is sure; False: their regions are
+            ignored.
+    """
+
+    taper: float = 0.0
+    graded: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.taper <= 1.0:
+            raise InputError(f"taper is {self.taper}, expected 0 (flat target) to 1")
+
+
 def encode(
     grasps: Grasps,
     height: int,
     width: int,
     *,
     side: int | None = None,
-    taper: float = 0.0,
+    encoding: Encoding | None = None,
     ambiguous: Grasps | None = None,
 ) -> Targets:
     """Target maps for labels in input pixels.
@@ -125,15 +146,44 @@ def encode(
     Args:
         grasps: labels, pixels of a (height, width) input.
         side: the length that widths are divided by; the longer side of the input by default.
-        taper: how far the quality has fallen at the rim of the filled region, 0 (flat, as
-            published) to 1. A tapered target has a single peak, at the grasp's centre.
-        ambiguous: grasps of which it is unknown whether they hold; their regions are marked
-            ignored where no label covers them.
+        ambiguous: grasps of which it is unknown whether they hold. Where no label covers their
+            regions, these are ignored or, with ``encoding.graded``, hold their quality alone.
     """
-    if not 0.0 <= taper <= 1.0:
-        raise InputError(f"taper is {taper}, expected 0 (flat target) to 1")
+    encoding = encoding or Encoding()
     length = float(max(height, width) if side is None else side)
     ordered = grasps[np.lexsort(grasps.columns)]
+    owner, nearest = _owners(ordered, height, width)
+    inside = owner >= 0
+    maps = np.zeros((4, height, width), dtype=np.float32)
+    values = np.stack(
+        [
+            ordered.quality,
+            np.cos(2 * ordered.angle),
+            np.sin(2 * ordered.angle),
+            ordered.width / length,
+        ]
+    )
+    maps[:, inside] = values[:, owner[inside]]
+    maps[0, inside] *= 1.0 - encoding.taper * nearest[inside]
+
+    ignored = np.zeros((height, width), dtype=bool)
+    if ambiguous is not None and encoding.graded:
+        unsure = ambiguous[np.lexsort(ambiguous.columns)]
+        owner, nearest = _owners(unsure, height, width)
+        graded = (owner >= 0) & ~inside
+        falling = 1.0 - encoding.taper * nearest[graded]
+        maps[0, graded] = unsure.quality[owner[graded]] * falling
+    elif ambiguous is not None:
+        for _, pixel, _ in _regions(ambiguous, height, width):
+            ignored.reshape(-1)[pixel] = True
+    return Targets(maps, inside, ignored & ~inside)
+
+
+def _owners(
+    ordered: Grasps, height: int, width: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """(H, W) row of the grasp that each pixel belongs to, -1 where there is none, and its distance
+    (see _regions); of equal distances the first row wins."""
     nearest = np.full((height, width), np.inf, dtype=np.float32)
     owner = np.full((height, width), -1, dtype=np.intp)
     nearest_flat, owner_flat = nearest.reshape(-1), owner.reshape(-1)  # the same memory
@@ -143,25 +193,7 @@ def encode(
         wins = (distance == nearest_flat[pixel]) & (distance < before)
         # of equal distances the first row wins: it is written last
         owner_flat[pixel[wins][::-1]] = rows[wins][::-1]
-
-    inside = owner >= 0
-    maps = np.zeros((4, height, width), dtype=np.float32)
-    rows = owner[inside]
-    values = np.stack(
-        [
-            ordered.quality,
-            np.cos(2 * ordered.angle),
-            np.sin(2 * ordered.angle),
-            ordered.width / length,
-        ]
-    )
-    maps[:, inside] = values[:, rows]
-    maps[0, inside] *= 1.0 - taper * nearest[inside]
-
-    ignored = np.zeros((height, width), dtype=bool)
-    for _, pixel, _ in _regions(ambiguous or Grasps.empty(), height, width):
-        ignored.reshape(-1)[pixel] = True
-    return Targets(maps, inside, ignored & ~inside)
+    return owner, nearest
 
 
 def decode(

@@ -136,3 +136,28 @@ def test_zoom_keeps_camera_and_depth_together() -> None:
     after = after - changed.intrinsics.deproject(30, 20, 0.8 / 1.5)
     np.testing.assert_allclose(after, before)
     assert changed.intrinsics.transform(affine).focal == pytest.approx(camera.focal)
+
+
+def test_a_window_leaves_black_without_depth_and_labels() -> None:
+    preparation = Preparation("rgb", 96)
+    turns = Augmentation(rotation_deg=180, zoom=(0.8, 1.3), window=1.0)
+    dark, u, v = 0, *np.meshgrid(np.arange(4, 160, 8), np.arange(4, 120, 8))
+    labels = Grasps.from_arrays(u.ravel(), v.ravel(), 0.0, 10)
+    sample = Sample(
+        rgb=np.full((120, 160, 3), 200, np.uint8),
+        depth=np.full((120, 160), 0.8, np.float32),
+        id="a",
+        grasps=labels,
+        ambiguous=labels,
+    )
+    for epoch in range(20):
+        changed, affine = turns(sample, generator(0, epoch, "a"))
+        black = (changed.rgb == 0).all(axis=2)
+        assert (black == (changed.depth == 0)).all()
+        assert not black[changed.grasps.v.astype(int), changed.grasps.u.astype(int)].any()
+        assert len(changed.grasps) == (~black[v, u]).sum() == len(changed.ambiguous)
+        seen = preparation(changed.rgb, extra=affine).tensor[0]
+        dark += np.mean(seen < seen.max() - 0.3)
+        assert seen[32:64, 32:64].min() > seen.max() - 0.01  # the middle always stays
+    assert 0.02 < dark / 20 < 0.25
+    assert (sample.rgb == 200).all()

@@ -90,6 +90,19 @@ def test_data_of_one_pool_are_dealt_in_groups(tmp_path: Path) -> None:
         assert not {i[:7] for i in fold.train} & {i[:7] for i in fold.test}
 
 
+def test_the_last_scenes_can_be_kept_for_validation(tmp_path: Path) -> None:
+    settings = Settings(40, views=2, part="train")
+    generate(settings, tmp_path / "a", factory=Fake, progress=False)
+    dataset = open_dataset(f"generated:{tmp_path / 'a'}")
+    split = dataset.split("last-5")
+    (fold,) = split.folds
+    assert fold.val == dataset.ids[-6:]  # whole scenes of two views
+    assert fold.test == () and len(fold.train) > 20
+    assert split.crossing(dataset.objects) == []
+    with pytest.raises(InputError, match="40 frames"):
+        dataset.split("last-40")
+
+
 def test_tied_samples_are_one_group() -> None:
     contents = {"a": ["x"], "b": ["x"], "c": ["y", "z"], "d": ["z", "w"], "e": [], "f": []}
     names = {sample: f"scene-{sample}" for sample in contents} | {"f": "scene-e"}

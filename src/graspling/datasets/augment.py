@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from graspling.datasets.sample import Sample
 from graspling.errors import InputError
+from graspling.grasps import Grasps
 from graspling.simulation.noise import DepthNoise
 
 Affine = NDArray[np.float64]
@@ -53,6 +54,9 @@ class Augmentation:
         sensor_noise: largest strength of a depth sensor's noise (holes, shadows, disparity; see
             graspling.simulation.noise), 1 is that of a PrimeSense; for clean depth only. Frames
             need intrinsics.
+        window: probability that the frame ends in black before the picture does, at a turned
+            square, as pictures do that were turned or rectified. Depth is missing there, and labels
+            with their centre there are gone.
     """
 
     rotation_deg: float = 0.0
@@ -70,6 +74,7 @@ class Augmentation:
     noise: float = 0.0
     depth_noise_m: float = 0.0
     sensor_noise: float = 0.0
+    window: float = 0.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, Affine]:
         """A jittered copy of the sample, still in its own frame, and the affine frame -> frame
@@ -93,7 +98,10 @@ class Augmentation:
         camera = sample.intrinsics
         if camera is not None:
             camera = replace(camera, fx=camera.fx / zoom, fy=camera.fy / zoom)
-        return replace(sample, rgb=rgb, depth=depth, intrinsics=camera), affine
+        sample = replace(sample, rgb=rgb, depth=depth, intrinsics=camera)
+        if self.window > 0 and rng.random() < self.window:
+            sample = ended(sample, affine, rng)
+        return sample, affine
 
     def sensed(
         self, sample: Sample, depth: NDArray[np.float32], rng: np.random.Generator
@@ -144,3 +152,36 @@ class Augmentation:
             grain = rng.standard_normal(rgb.shape[:2], dtype=np.float32)[:, :, None] * sigma
             result = np.clip(result + grain, 0, 255).astype(np.uint8)
         return np.asarray(result, dtype=np.uint8)
+
+
+def ended(sample: Sample, affine: Affine, rng: np.random.Generator) -> Sample:
+    """The sample with nothing to see outside of a turned square in the picture that ``affine``
+    (2, 3) makes of the frame: black, without depth, without labels."""
+    height, width = sample.size
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    back = np.linalg.inv(affine[:, :2])
+    half = min(height, width) / 2
+    turn, reach = rng.uniform(0, np.pi / 2), half * rng.uniform(0.9, 1.15)
+    corners = reach * np.sqrt(2) * np.exp(1j * (turn + np.pi / 2 * np.arange(4)))
+    place = np.column_stack([corners.real, corners.imag]) + centre + half * rng.normal(0, 0.05, 2)
+    square = (place - affine[:, 2]) @ back.T
+    seen = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(seen, np.rint(square).astype(np.int32), 1)
+
+    def kept(grasps: Grasps | None) -> Grasps | None:
+        if grasps is None or not len(grasps):
+            return grasps
+        u, v = (
+            np.clip(np.rint(place), 0, side - 1).astype(int)
+            for place, side in ((grasps.u, width), (grasps.v, height))
+        )
+        return grasps[seen[v, u] > 0]
+
+    return replace(
+        sample,
+        rgb=None if sample.rgb is None else sample.rgb * seen[:, :, None],
+        depth=None if sample.depth is None else sample.depth * seen,
+        grasps=kept(sample.grasps),
+        negatives=kept(sample.negatives),
+        ambiguous=kept(sample.ambiguous),
+    )

@@ -13,13 +13,16 @@ view. Its members:
 
 Objects share frames, so ``objects`` names groups, see ``grouping.tied``. Splits: ``object-wise``
 follows the pools that the objects were drawn from (train, val and test share none); data of one
-pool are dealt in groups. ``scene-wise`` keeps the views of a scene together.
+pool are dealt in groups. ``scene-wise`` keeps the views of a scene together. ``last-400`` (or
+another number) validates by the last scenes, as many as have 400 frames, and trains on all others
+that share no object with them, for data that are judged by another data set.
 
 Terms: yours. Scenes of procedural objects are free; a folder of meshes keeps its own terms.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -258,9 +261,26 @@ class Generated(Dataset):
         if not written and name == "scene-wise":
             folds = object_wise({i: scene_of(i) for i in self.ids})
             return Splits("scene-wise", folds.seed, "scene", folds.folds)
+        if not written and (last := re.fullmatch(r"last-(\d+)", name)):
+            return self._last(name, int(last[1]))
         if not written and name == "object-wise" and self._by_pool is not None:
             return self._by_pool
         return super().split(name)
+
+    def _last(self, name: str, frames: int) -> Splits:
+        """The last scenes for validation, the others to train on."""
+        if not 0 < frames < len(self.ids):
+            raise InputError(f"split {name}: {self.name} has {len(self.ids)} frames, give fewer")
+        first = scene_of(self.ids[-frames])
+        val = tuple(i for i in self.ids if scene_of(i) >= first)
+        kept_apart = {self.objects[i] for i in val}
+        train = tuple(i for i in self.ids if self.objects[i] not in kept_apart)
+        if not train:
+            raise InputError(
+                f"split {name}: every scene of {self.name} shares objects with the last ones, as "
+                "those of a few meshes do; use scene-wise"
+            )
+        return Splits(name, self.manifest.settings.seed, "object id", (Fold(train, val, ()),))
 
     @cached_property
     def _by_pool(self) -> Splits | None:

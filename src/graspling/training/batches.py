@@ -21,7 +21,7 @@ from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.image import Preparation
-from graspling.maps import Targets, encode
+from graspling.maps import Encoding, Targets, encode
 
 # Batches prepared ahead: enough to ride out a slow image, small enough to stay in memory.
 _AHEAD = 4
@@ -104,7 +104,7 @@ class Batches:
         ids: labelled ids to draw from.
         size: images a batch; a smaller rest is left out (the next epoch shuffles anew), except
             when there are fewer images than that.
-        taper: see graspling.maps.encode.
+        encoding: how labels become targets.
         hidden_focal: probability that the camera's focal length is kept from the preparation, so
             that a network with a scale cue works without it, too.
         workers: threads that prepare images.
@@ -122,7 +122,7 @@ class Batches:
         augmentation: Augmentation,
         *,
         size: int,
-        taper: float = 0.0,
+        encoding: Encoding | None = None,
         hidden_focal: float = 0.0,
         seed: int = 0,
         workers: int = 1,
@@ -134,7 +134,8 @@ class Batches:
             raise InputError(f"{dataset.name}: no labelled images to train on")
         self.dataset, self.ids = dataset, list(ids)
         self.preparation, self.augmentation = preparation, augmentation
-        self.size, self.taper, self.seed, self.workers = size, taper, seed, workers
+        self.size, self.seed, self.workers = size, seed, workers
+        self.encoding = encoding or Encoding()
         self.hidden_focal = hidden_focal
         self.share = share
         self.steps, self.views = steps, views
@@ -199,7 +200,7 @@ class Batches:
             # drawn in any case, so that what follows does not depend on the data set
             focal = sample.focal if rng.random() >= self.hidden_focal else None
             prepared = self.preparation(sample.rgb, sample.depth, extra=affine, focal=focal)
-            found = targets(sample, prepared.affine, side, self.taper)
+            found = targets(sample, prepared.affine, side, self.encoding)
             image[row], target[row] = prepared.tensor, found.maps
             inside[row], ignored[row] = found.inside, found.ignored
         return Batch(
@@ -212,9 +213,9 @@ class Batches:
         )
 
 
-def targets(sample: Sample, affine: NDArray[np.float64], side: int, taper: float) -> Targets:
+def targets(sample: Sample, affine: NDArray[np.float64], side: int, encoding: Encoding) -> Targets:
     """What a network should say of a sample that ``affine`` (2, 3) brings to (side, side)."""
     labels, ambiguous = (
         (grasps or Grasps.empty()).transform(affine) for grasps in (sample.grasps, sample.ambiguous)
     )
-    return encode(labels, side, side, taper=taper, ambiguous=ambiguous)
+    return encode(labels, side, side, encoding=encoding, ambiguous=ambiguous)

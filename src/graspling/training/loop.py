@@ -179,7 +179,7 @@ def train(
                 preparation,
                 recipe.decoding,
                 GraspLoss(recipe.loss),  # this process judges alone
-                recipe.taper,
+                recipe.encoding,
             )
             log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
             bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")

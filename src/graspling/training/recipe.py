@@ -14,7 +14,7 @@ import yaml
 
 from graspling.datasets.augment import Augmentation
 from graspling.errors import InputError
-from graspling.maps import Decoding
+from graspling.maps import Decoding, Encoding
 from graspling.training.distillation.settings import DistillSettings, SemiSettings
 from graspling.training.losses import LossSettings
 
@@ -51,7 +51,7 @@ class Recipe:
         precision: fp32, bf16 (autocast), or auto: bf16 where the device computes in it, since a
             processor that only imitates it takes ten times as long.
         ema: decay of the moving average of the weights that is validated and kept; 0: none.
-        taper: how far the target quality falls towards the rim of a grasp (0: flat, published).
+        taper, graded: see graspling.maps.Encoding.
         loss: see LossSettings.
         augmentation: see Augmentation.
         decoding: see graspling.maps.Decoding.
@@ -90,6 +90,7 @@ class Recipe:
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     ema: float = 0.0
     taper: float = 0.0
+    graded: bool = False
     loss: LossSettings = field(default_factory=LossSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
     decoding: Decoding = field(default_factory=Decoding)
@@ -118,6 +119,11 @@ class Recipe:
             raise InputError("recipe: semi and distill are two runs, one after the other")
         if self.semi is not None and not self.ema:
             raise InputError("recipe: semi needs ema above 0: the teacher is the moving average")
+
+    @property
+    def encoding(self) -> Encoding:
+        """How labels become targets."""
+        return Encoding(self.taper, self.graded)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for YAML or JSON."""

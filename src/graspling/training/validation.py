@@ -14,7 +14,7 @@ from graspling.datasets.sample import Dataset
 from graspling.evaluation.rectangle import correct
 from graspling.grasps import Grasps
 from graspling.image import Preparation, Prepared
-from graspling.maps import Decoding, decode
+from graspling.maps import Decoding, Encoding, decode
 from graspling.networks.base import GraspNetwork
 from graspling.pictures import draw_grasps, sheet, write_picture
 from graspling.training.batches import targets
@@ -58,7 +58,7 @@ def validate(
     preparation: Preparation,
     decoding: Decoding,
     criterion: GraspLoss,
-    taper: float,
+    encoding: Encoding,
 ) -> Validation:
     """Rectangle metric of the best grasp (no threshold: the best one always counts) and loss."""
     network.eval()
@@ -71,7 +71,7 @@ def validate(
         labels = sample.grasps or Grasps.empty()
         prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         raw, maps = predict(network, prepared)
-        target = targets(sample, prepared.affine, side, taper)
+        target = targets(sample, prepared.affine, side, encoding)
         arrays = (target.maps, target.inside, target.ignored)
         on_device = (torch.from_numpy(a)[None].to(raw.device) for a in arrays)
         losses.append(criterion(raw, network.activate(raw), *on_device)[0].item())

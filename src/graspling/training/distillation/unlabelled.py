@@ -23,6 +23,7 @@ from graspling.errors import InputError
 from graspling.evaluation.rectangle import JawRule
 from graspling.grasps import Grasps
 from graspling.image import Preparation
+from graspling.maps import Encoding
 from graspling.resample import compose
 from graspling.training.batches import Batch, Batches, Free
 
@@ -109,7 +110,7 @@ class MixedBatches(Batches):
         count: int,
         strong: Augmentation | None = None,
         size: int,
-        taper: float = 0.0,
+        encoding: Encoding | None = None,
         hidden_focal: float = 0.0,
         seed: int = 0,
         steps: int = 0,
@@ -121,7 +122,7 @@ class MixedBatches(Batches):
             preparation,
             augmentation,
             size=size,
-            taper=taper,
+            encoding=encoding,
             hidden_focal=hidden_focal,
             seed=seed,
             steps=steps,
