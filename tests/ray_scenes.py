@@ -1,4 +1,4 @@
-"""Depth images of boxes and cylinders on a table, ray by ray, by formula."""
+"""Depth images of boxes, cylinders and balls on a table, ray by ray, by formula."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
 
 @dataclass(frozen=True)
 class Body:
-    """A box (half sizes) or a cylinder (radius, half length, along z), posed in the world."""
+    """A box (half sizes), cylinder (radius, half length, along z) or sphere (radius), posed in the
+    world."""
 
     kind: str
     size: tuple[float, ...]
@@ -60,7 +61,7 @@ def render(
         for body in bodies:
             turn = body.pose[:3, :3]
             o, d = (origin - body.pose[:3, 3]) @ turn, direction @ turn
-            hit = _box(o, d, body.size) if body.kind == "box" else _cylinder(o, d, body.size)
+            hit = _HITS[body.kind](o, d, body.size)
             depth = np.minimum(depth, hit)
     return depth.astype(np.float32)
 
@@ -82,3 +83,13 @@ def _cylinder(o: np.ndarray, d: np.ndarray, size: tuple[float, ...]) -> np.ndarr
     enter = np.maximum(low, np.minimum(p, q))
     leave = np.minimum(high, np.maximum(p, q))
     return np.where((enter <= leave) & (enter > 0), enter, np.inf)
+
+
+def _sphere(o: np.ndarray, d: np.ndarray, size: tuple[float, ...]) -> np.ndarray:
+    (radius,) = size
+    a, b = (d * d).sum(-1), (o * d).sum(-1)
+    root = b * b - a * ((o * o).sum(-1) - radius**2)
+    return np.where(root > 0, (-b - np.sqrt(np.maximum(root, 0))) / a, np.inf)
+
+
+_HITS = {"box": _box, "cylinder": _cylinder, "sphere": _sphere}

@@ -10,10 +10,10 @@ from ray_scenes import CAMERA, Body, camera_at, pose, render
 
 from graspling import Grasps
 from graspling.camera import GraspPoses
+from graspling.descent import PALM_CLEARANCE, TIP_CLEARANCE
 from graspling.errors import InputError
 from graspling.gripper import Gripper
 from graspling.plane import Plane, fit_plane
-from graspling.poses import PALM_CLEARANCE, TIP_CLEARANCE
 
 PANDA = Gripper.load("panda")
 
@@ -69,6 +69,38 @@ def test_a_tall_box_stops_the_palm() -> None:
     assert found[2, 3] == pytest.approx(top + PANDA.palm.high[2] + PALM_CLEARANCE, abs=0.002)
 
 
+@pytest.mark.parametrize("radius", [0.02, 0.027, 0.034])
+@pytest.mark.parametrize("noise", [0.0, 0.001])
+def test_the_pads_close_about_the_middle_of_a_ball(radius: float, noise: float) -> None:
+    """Below it they would squeeze it out upwards."""
+    view = camera_at(0.6)
+    depth = render([Body("sphere", (radius,), pose(0.02, -0.03, radius))], view)
+    rng = np.random.default_rng(0)
+    depth += noise * rng.standard_normal(depth.shape).astype(np.float32)
+    top, opening = np.array([0.02, -0.03, 2 * radius]), np.array([0.6, 0.8, 0.0])
+    grasps = rectangle(top, opening, 2 * radius + 0.01, view)
+    found = world(grasps.to_poses(depth, CAMERA, PANDA), view)
+    assert abs(found[2, 3] - radius) < PANDA.pad_width / 2 - 0.002
+
+
+def test_it_opens_wider_than_was_read_off_the_image_where_fingers_get_deeper_then() -> None:
+    view, radius = camera_at(0.6), 0.027
+    ball = Body("sphere", (radius,), pose(0.02, -0.03, radius))
+    top, opening = np.array([0.02, -0.03, 2 * radius]), np.array([1.0, 0.0, 0.0])
+    grasps = rectangle(top, opening, 2 * radius - 0.002, view)
+    poses = grasps.to_poses(render([ball], view), CAMERA, PANDA)
+    found = world(poses, view)
+    assert 2 * radius < poses.width[0] < 2 * radius + 0.02
+    assert abs(found[2, 3] - radius) < PANDA.pad_width / 2
+    # the contacts stay where they were expected
+    apart = np.linalg.norm(np.diff(poses.contacts[0], axis=0))
+    assert apart == pytest.approx(2 * radius - 0.002 - 2 * PANDA.clearance, abs=0.002)
+    # a neighbour that stands in the way
+    wall = Body("box", (0.01, 0.05, 0.03), pose(0.02 + radius + 0.016, -0.03, 0.03))
+    beside = grasps.to_poses(render([ball, wall], view), CAMERA, PANDA)
+    assert not beside.valid[0] or beside.width[0] < 2 * radius + 0.008
+
+
 @pytest.mark.parametrize("heading", [0.0, 2.0])
 @pytest.mark.parametrize("lie", [True, False])
 def test_cylinder_under_a_tilted_camera(heading: float, lie: bool) -> None:
@@ -88,9 +120,12 @@ def test_cylinder_under_a_tilted_camera(heading: float, lie: bool) -> None:
     assert degrees_between(found[:3, 0], across) < 1
     np.testing.assert_allclose(found[:2, 3], top[:2], atol=0.002)
     tip = max(box.high[2] for box in PANDA.fingers)
-    # the palm over an upright one
-    deepest = max(tip + TIP_CLEARANCE, 2 * up + PANDA.palm.high[2] + PALM_CLEARANCE)
-    assert found[2, 3] == pytest.approx(deepest, abs=0.002)
+    lowest = tip + TIP_CLEARANCE
+    if lie:  # the pads close about its axis
+        assert lowest - 0.001 < found[2, 3] < radius
+    else:  # the palm stands over it
+        deepest = max(lowest, 2 * up + PANDA.palm.high[2] + PALM_CLEARANCE)
+        assert found[2, 3] == pytest.approx(deepest, abs=0.002)
     along = world(grasps.to_poses(depth, CAMERA, PANDA), view)
     assert degrees_between(along[:3, 2], view[:3, 2]) < 1e-4
     # no corner of a fingertip comes nearer to the table than the clearance

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graspling.clearance import Heights
+from graspling.descent import Reached, descend
 from graspling.errors import InputError
 from graspling.frames import valid_depth
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
 from graspling.plane import Plane, fit_plane
 from graspling.registration import rigid
-from graspling.relief import Relief, relief
 
 if TYPE_CHECKING:
     from graspling.grasps import Grasps
@@ -32,15 +31,10 @@ Depth = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Approach = Literal["camera", "gravity"]
 
-TIP_CLEARANCE = 0.003  # metres, as labels keep: fingertips to what is under them
-PALM_CLEARANCE = 0.003
-ENGAGE = 0.003  # the pads reach at least so far below the top
 _KNOWN_SURFACE = 0.5  # least share of known depth between the pads
-_KNOWN_FINGER = 0.35  # and under each finger, where stereo sensors see less
 _NEAREST = (
     0.05  # of the depths between the pads, which is the surface: the nearest but for outliers
 )
-_ON_TABLE = 0.01  # metres: ground that is not deeper than this below the table's plane is guarded
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +45,8 @@ class GraspPoses:
         pose: (N, 4, 4) of the gripper's house frame (origin at the tool centre point, +z approach,
             +x opening) in the camera frame, or another after :meth:`transform`; metres, NaN where
             there is none.
-        width: (N,) opening to approach with, metres: contact distance + 2 x clearance, within the
-            gripper's opening.
+        width: (N,) opening to approach with, metres: contact distance + 2 x clearance, or up to
+            2 cm more where the fingers get deeper so, within the gripper's opening.
         quality: (N,) of the grasps.
         valid: (N,) there is a pose.
         reason: N texts, why there is none; "" where there is one.
@@ -110,15 +104,6 @@ class GraspPoses:
         return np.asarray(self.pose @ np.linalg.inv(gripper.own_from_house))
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Grasps in the view frame (+z the approach), metres: where their axes meet the surface."""
-
-    place: Floats  # (N, 3)
-    angle: Floats  # (N,) of the opening about +z
-    width: Floats  # (N,)
-
-
 def to_poses(
     grasps: Grasps,
     depth: ArrayLike,
@@ -164,21 +149,15 @@ def to_poses(
     _refuse_widths(reason, rows.width, gripper, clamp)
     place, width = rows.place.copy(), np.minimum(rows.width, gripper.opening)
     width = np.maximum(width, gripper.min_opening)
+    opening = width.copy()
     good = np.flatnonzero(reason == "")
     if len(good):
-        chosen = _Rows(place[good], rows.angle[good], width[good])
-        ground = _ground(chosen, metres, intrinsics, gripper, plane, turn)
-        if ground is None:
-            reason[good] = "no depth under the grasp"
-        else:
-            depth_known = _known_under_fingers(chosen, ground, gripper, metres, intrinsics, turn)
-            guard = _table_limit(chosen, gripper, plane, turn)
-            found = _descend(chosen, ground.heights, gripper, guard, table is not None)
-            place[good, 2], reason[good] = found
-            unknown = np.zeros(count, bool)
-            unknown[good] = depth_known < _KNOWN_FINGER
-            reason[unknown] = "no depth where a finger goes down"
-    return _poses(place, rows.angle, width, grasps.quality, reason, turn, gripper)
+        chosen = Reached(place[good], rows.angle[good], width[good])
+        place[good, 2], opening[good], reason[good] = descend(
+            chosen, metres, intrinsics, gripper, plane, turn, sure=table is not None
+        )
+    between = np.maximum(width - 2 * gripper.clearance, 0.0)
+    return _poses(place, rows.angle, opening, between, grasps.quality, reason, turn)
 
 
 # ---- what is asked ------------------------------------------------------------------------------
@@ -292,7 +271,7 @@ def _surface(
     return z.astype(np.float64), share
 
 
-def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats) -> _Rows:
+def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats) -> Reached:
     """The grasps where they meet the surface: the opening lies across the approach, over the line
     of the image that the rectangle opens along."""
     centre = intrinsics.deproject(grasps.u, grasps.v, surface) @ turn.T
@@ -310,99 +289,7 @@ def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats)
     left, right = (end * (centre[:, 2:] / end[:, 2:]) for end in ends)
     opening = (right - left)[:, :2]
     width = np.linalg.norm(opening, axis=1)
-    return _Rows(centre, np.arctan2(opening[:, 1], opening[:, 0]), width)
-
-
-# ---- how deep -----------------------------------------------------------------------------------
-
-
-def _ground(
-    rows: _Rows,
-    depth: Depth,
-    intrinsics: Intrinsics,
-    gripper: Gripper,
-    plane: Plane | None,
-    turn: Floats,
-) -> Relief | None:
-    """The relief that the gripper of any of the rows can reach."""
-    boxes = (gripper.palm, *gripper.finger_boxes(gripper.opening))
-    reach = max(
-        float(np.linalg.norm(np.maximum(np.abs(box.low), np.abs(box.high))[:2])) for box in boxes
-    )
-    margin = np.array([reach + 0.01, reach + 0.01, 0.0])
-    low, high = rows.place.min(axis=0) - margin, rows.place.max(axis=0) + margin
-    low[2] += gripper.palm.low[2]
-    high[2] += 0.15
-    return relief(depth, intrinsics, plane, turn, low, high)
-
-
-def _known_under_fingers(
-    rows: _Rows,
-    ground: Relief,
-    gripper: Gripper,
-    depth: Depth,
-    intrinsics: Intrinsics,
-    turn: Floats,
-) -> Floats:
-    """(N,) share of known depth under the finger that knows less."""
-    known = valid_depth(depth) > 0
-    share = np.ones(len(rows.angle))
-    tip = gripper.fingers[int(np.argmax([box.high[2] for box in gripper.fingers]))]
-    x, y = np.meshgrid(*(np.linspace(tip.low[axis], tip.high[axis], 7) for axis in (0, 1)))
-    cos, sin = np.cos(rows.angle)[:, None], np.sin(rows.angle)[:, None]
-    for side in (-1, 1):
-        along = side * (rows.width[:, None] / 2 + x.ravel())
-        px = rows.place[:, :1] + cos * along - sin * y.ravel()
-        py = rows.place[:, 1:2] + sin * along + cos * y.ravel()
-        points = np.stack([px, py, ground.heights.at(px, py)], axis=-1) @ turn
-        pixels = np.nan_to_num(np.rint(intrinsics.project(points)), nan=-1).astype(int)
-        u, v = pixels[..., 0], pixels[..., 1]
-        within = (u >= 0) & (u < intrinsics.width) & (v >= 0) & (v < intrinsics.height)
-        there = within & known[np.where(within, v, 0), np.where(within, u, 0)]
-        share = np.minimum(share, there.mean(axis=1))
-    return share
-
-
-def _descend(
-    rows: _Rows, heights: Heights, gripper: Gripper, guard: Floats, sure: bool
-) -> tuple[Floats, NDArray[np.object_]]:
-    """(N,) z of the tool centre point in the view frame, and why the pads cannot get down to the
-    object ("" where they can). ``guard`` (N,) is the table's limit; ``sure``, not an estimate."""
-    flat = rows.place[:, :2].astype(np.float32)
-    angle, width = rows.angle.astype(np.float32), rows.width.astype(np.float32)
-    distance = np.maximum(width - 2 * gripper.clearance, width / 4).astype(np.float32)
-    top = heights.top(flat, angle, distance, gripper.pad_length).astype(np.float64)
-    tips = heights.finger_limit(gripper, flat, angle, width).astype(np.float64) - TIP_CLEARANCE
-    palm = heights.palm_limit(gripper, flat, angle).astype(np.float64) - PALM_CLEARANCE
-    guard = guard - TIP_CLEARANCE
-    if not sure:  # ground well below the plane: it is not what the object stands on
-        guard = np.where(tips > guard + _ON_TABLE, np.inf, guard)
-    z = np.minimum(np.minimum(tips, palm), guard)
-    least = top + ENGAGE - gripper.pad_width / 2
-    reason = np.full(len(z), "", dtype=object)
-    _refuse(reason, (z < least) & (guard <= z + 0.002), "too flat: a finger would touch the table")
-    _refuse(reason, (z < least) & (palm <= tips), "the palm would hit what stands beside it")
-    _refuse(reason, z < least, "a finger would hit what stands beside it")
-    return z, reason
-
-
-def _table_limit(rows: _Rows, gripper: Gripper, plane: Plane | None, turn: Floats) -> Floats:
-    """(N,) largest z at which no corner of a fingertip lies below the table's plane."""
-    limit = np.full(len(rows.angle), np.inf)
-    if plane is None:
-        return limit
-    nx, ny, nz = turn @ np.array(plane.normal)
-    cos, sin = np.cos(rows.angle), np.sin(rows.angle)
-    for box in gripper.fingers:
-        for side in (-1, 1):
-            for x in (box.low[0], box.high[0]):
-                for y in (box.low[1], box.high[1]):
-                    along = side * (rows.width / 2 + x)
-                    px = rows.place[:, 0] + cos * along - sin * y
-                    py = rows.place[:, 1] + sin * along + cos * y
-                    z = (plane.offset - nx * px - ny * py) / nz
-                    limit = np.minimum(limit, z - box.high[2])
-    return limit
+    return Reached(centre, np.arctan2(opening[:, 1], opening[:, 0]), width)
 
 
 # ---- the answer ---------------------------------------------------------------------------------
@@ -411,23 +298,23 @@ def _table_limit(rows: _Rows, gripper: Gripper, plane: Plane | None, turn: Float
 def _poses(
     place: Floats,
     angle: Floats,
-    width: Floats,
+    opening: Floats,
+    between: Floats,
     quality: Floats,
     reason: NDArray[np.object_],
     turn: Floats,
-    gripper: Gripper,
 ) -> GraspPoses:
+    """``opening`` (N,) to approach with, ``between`` (N,) the contacts, metres."""
     valid = np.array([text == "" for text in reason], dtype=bool)
     pose = np.tile(np.eye(4), (len(valid), 1, 1))
     cos, sin = np.cos(angle), np.sin(angle)
     pose[:, 0, 0], pose[:, 1, 0], pose[:, 0, 1], pose[:, 1, 1] = cos, sin, -sin, cos
     pose[:, :3, 3] = place
-    half = np.maximum(width / 2 - gripper.clearance, 0.0)
-    offset = pose[:, :3, 0] * half[:, None]
+    offset = pose[:, :3, 0] * between[:, None] / 2
     contacts = np.stack([place - offset, place + offset], axis=1) @ turn
     camera_from_view = np.eye(4)
     camera_from_view[:3, :3] = turn.T
     pose = camera_from_view @ pose
     pose[~valid], contacts[~valid] = np.nan, np.nan
     texts = tuple(str(text) for text in reason)
-    return GraspPoses(pose, np.where(valid, width, np.nan), quality, valid, texts, contacts)
+    return GraspPoses(pose, np.where(valid, opening, np.nan), quality, valid, texts, contacts)

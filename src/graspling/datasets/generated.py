@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,6 +66,9 @@ class Generated(Dataset):
         pool: only scenes whose objects belong to this pool.
         half: frames of half the width and height, quicker to train on at input sizes up to 240;
             with ``cache_mb`` large enough (0.65 MB a frame) they are decoded only once.
+        lever: let the quality of a label fall with its horizontal distance d from the object's
+            centre of mass, by exp(-(d / lever)^2), metres; 0: not at all. Labels know friction and
+            collisions, not that a hammer held by its end turns in the pads.
 
     Attributes:
         manifest: what the data were asked to be.
@@ -82,6 +86,7 @@ class Generated(Dataset):
         "scene": choice(*_SCENES),
         "pool": choice(*_POOLS),
         "half": boolean,
+        "lever": number,
     }
 
     def __init__(
@@ -92,12 +97,14 @@ class Generated(Dataset):
         scene: str = "all",
         pool: str = "all",
         half: bool = False,
+        lever: float = 0.0,
         strict: bool = False,
         cache_mb: float = 64,
     ) -> None:
         super().__init__(root, strict=strict, cache_mb=cache_mb)
         self.noise = noise
         self.half = half
+        self.lever = lever
         self._kept_labels: FrameCache[Labels] = FrameCache(int(cache_mb * 1e6 / 16))
         if not (self.root / FILE).is_file():
             raise self.unusable(f"it has no {FILE}")
@@ -178,6 +185,9 @@ class Generated(Dataset):
         table = codec.decode_labels(members[codec.LABELS])
         document = codec.decode_description(members[codec.DESCRIPTION])
         intrinsics = Intrinsics(**document["intrinsics"])
+        if self.lever > 0 and len(table):
+            fall = np.exp(-((_levers(table, document) / self.lever) ** 2))
+            table = replace(table, q=(table.q * fall).astype(np.float32))
         states = (POSITIVE, NEGATIVE, AMBIGUOUS)
         grasps, negatives, ambiguous = (table.to_grasps(intrinsics, state) for state in states)
         if self.half:
@@ -290,6 +300,14 @@ class Generated(Dataset):
             return None
         fold = Fold(parts["train"], parts["val"], parts["test"])
         return Splits("object-wise", self.manifest.settings.seed, "object id", (fold,))
+
+
+def _levers(table: FrameLabels, document: Mapping[str, Any]) -> NDArray[np.float64]:
+    """(N,) horizontal distance of each grasp from its object's centre of mass, metres."""
+    camera = np.array(document["world_from_camera"], np.float64)
+    world = table.position @ camera[:3, :3].T + camera[:3, 3]
+    centres = np.array(document["object_poses"], np.float64)[table.object, :3, 3]
+    return np.asarray(np.linalg.norm((world - centres)[:, :2], axis=1))
 
 
 def _halved(frame: Frame) -> Frame:

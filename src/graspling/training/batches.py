@@ -196,7 +196,7 @@ class Batches:
         ignored = np.empty((len(ids), side, side), bool)
         for row, sample_id in enumerate(ids):
             rng = generator(self.seed, view, sample_id)
-            sample, affine = self.augmentation(self.dataset[sample_id], rng)
+            sample, affine = self.augmentation(self._used(self.dataset[sample_id]), rng)
             # drawn in any case, so that what follows does not depend on the data set
             focal = sample.focal if rng.random() >= self.hidden_focal else None
             prepared = self.preparation(sample.rgb, sample.depth, extra=affine, focal=focal)
@@ -211,6 +211,14 @@ class Batches:
             ids=tuple(ids),
             view=view,
         )
+
+    def _used(self, sample: Sample) -> Sample:
+        """The sample without the image that the network does not look at: it need not be moved."""
+        if self.preparation.modality == "depth" and sample.depth is not None:
+            return replace(sample, rgb=None)
+        if self.preparation.modality == "rgb" and sample.rgb is not None:
+            return replace(sample, depth=None)
+        return sample
 
 
 def targets(sample: Sample, affine: NDArray[np.float64], side: int, encoding: Encoding) -> Targets:
