@@ -29,8 +29,14 @@ class Simulate:
     a cause. Numbers do not depend on the workers."""
 
     model: Text = ""
-    """Shipped name, .onnx or .safetensors file, or oracle, which knows the shapes; by default the
-    best shipped depth model."""
+    """Shipped name, .onnx or .safetensors file, prop_gqcnn, or oracle, which knows the shapes; by
+    default the best shipped depth model."""
+    rerank: bool = False
+    """Put the model's grasps in a critic's order."""
+    fallback: Text = ""
+    """Detector for frames whose grasp the critic does not call robust: prop_gqcnn or a model."""
+    critic: Text = ""
+    """Another critic than the shipped one."""
     protocol: Literal["single", "cluttered", "stacked"] = "single"
     """One object at a time; or clear a table of objects side by side, or dropped on each other."""
     objects: Place = "procedural"
@@ -77,8 +83,8 @@ class Simulate:
     """Address of a Ray cluster (auto, ray://HOST:10001), or local to start one here."""
 
 
-_SETTINGS = ("protocol", "objects", "seed", "gripper", "approach", "closed_loop", "moving", "poses",
-             "count")  # fmt: skip
+_SETTINGS = ("rerank", "fallback", "critic", "protocol", "objects", "seed", "gripper", "approach",
+             "closed_loop", "moving", "poses", "count")  # fmt: skip
 _LOOK = ("camera", "mount", "height", "tilt", "noise", "calibration_mm", "calibration_deg")
 
 
@@ -119,8 +125,10 @@ def report(settings: Settings, summary: dict[str, Any]) -> str:
     lifted_low, lifted_high = summary["lifted_interval"]
     look = settings.look
     loop = "closed loop" if settings.closed_loop else "open loop"
+    behind = ", re-ranked" * settings.rerank
+    behind += f", fallback {settings.fallback}" if settings.fallback else ""
     lines = [
-        f"model     {settings.model}, {loop}, seed {settings.seed}",
+        f"model     {settings.model}{behind}, {loop}, seed {settings.seed}",
         f"scene     {settings.protocol}, {settings.objects} objects; {settings.gripper}",
         f"camera    {look.camera}, {look.mount}, {look.height:g} m, noise {look.noise:g}, "
         f"calibration off by {look.calibration_mm:g} mm, {look.calibration_deg:g} degrees",

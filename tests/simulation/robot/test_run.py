@@ -136,6 +136,15 @@ def test_the_arm_does_not_hold_the_camera_too_high() -> None:
         RobotCamera(settings, TrialMaker(ORACLE).kinematics)
 
 
+def test_a_critic_can_stand_behind_the_model() -> None:
+    settings = Settings("graspling_s-generated-depth", poses=1)
+    plain = simulate(settings, 2, progress=False)
+    behind = replace(settings, rerank=True, fallback="prop_gqcnn")
+    judged = simulate(behind, 2, progress=False)
+    assert judged.attempts != plain.attempts
+    assert any(attempt.outcome.lifted for attempt in judged.attempts)
+
+
 def test_summary_counts() -> None:
     def attempt(name: str, cause: str) -> Attempt:
         outcome = Outcome(not cause, cause in ("", "dropped"), cause, 0, (), 0.0)  # type: ignore[arg-type]
@@ -187,6 +196,8 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
         ("--noise -1", "noise is -1"),
         ("--moving 0.1 --protocol stacked", "only a single object"),
         ("--count 50", "count is 50"),
+        ("--rerank", "the oracle needs no critic"),
+        ("--model prop_gqcnn --closed-loop", "cannot follow"),
     ],
 )
 def test_bad_input(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,19 +124,24 @@ class ByDetector:
     """Takes what a detector finds in the frame; poses by the code that a real robot uses.
 
     Args:
-        model: as for ``graspling.load``; "" is the best shipped depth model.
+        model: as for ``graspling.robust.open_detector``; "" is the best shipped depth model.
+        gripper: name or YAML file.
         approach: along the camera's axis or along gravity.
+        behind: a critic behind the model, arguments of ``open_detector``.
 
     Raises:
         InputError: no such model, or no depth model is shipped.
     """
 
-    def __init__(self, model: str, gripper: Gripper, approach: Approach = "camera") -> None:
-        from graspling.detector import load
+    def __init__(
+        self, model: str, gripper: str, approach: Approach = "camera", **behind: Any
+    ) -> None:
+        from graspling.robust.detectors import RobustDetector, open_detector
 
-        self._detector = load(model or default_model())
-        self._gripper, self._approach = gripper, approach
+        self._detector = open_detector(model or default_model(), gripper=gripper, **behind)
+        self._gripper, self._approach = Gripper.load(gripper), approach
         self.colour = self._detector.card.modality != "depth"
+        self.follows = not isinstance(self._detector, RobustDetector)
 
     def propose(
         self,
@@ -159,9 +164,10 @@ class ByDetector:
         return Proposals(grasps, found.pose, found.width, targets(grasps, seen), found.reason)
 
     def _detect(self, seen: Seen, previous: Grasps | None) -> Grasps:
-        return self._detector.track(
-            seen.rgb, seen.depth, previous=previous, top=CANDIDATES, focal=seen.intrinsics.fx
-        )
+        how: dict[str, Any] = {"top": CANDIDATES, "focal": seen.intrinsics.fx}
+        if previous is None:
+            return self._detector.detect(seen.rgb, seen.depth, **how)
+        return self._detector.track(seen.rgb, seen.depth, previous=previous, **how)
 
 
 def default_model() -> str:

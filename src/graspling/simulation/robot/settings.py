@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from graspling.errors import InputError
-from graspling.simulation.robot.choosing import Approach
+from graspling.simulation.robot.choosing import ORACLE, Approach
 from graspling.simulation.robot.looking import LookSettings
 from graspling.simulation.robot.pick import PickSettings
 
@@ -18,7 +18,9 @@ class Settings:
     """All that decides about a run's numbers.
 
     Attributes:
-        model: as for ``graspling.load``, "oracle", or "" for the best shipped depth model.
+        model: as for ``graspling.robust.open_detector``, "oracle", or "" for the best shipped depth
+            model.
+        rerank, fallback, critic: of ``graspling.robust.open_detector``.
         protocol: "single": one object at a time, ``poses`` random poses each; "cluttered" (side
             by side) and "stacked" (dropped on each other): take objects until the table is empty,
             two attempts in a row failed, or twice as many attempts were made as there were
@@ -40,6 +42,9 @@ class Settings:
     """
 
     model: str = "oracle"
+    rerank: bool = False
+    fallback: str = ""
+    critic: str = ""
     protocol: Protocol = "single"
     objects: str = "procedural"
     seed: int = 0
@@ -61,6 +66,8 @@ class Settings:
         for name, least, most in (("seed", 0, 2**31), ("poses", 1, 10_000), ("count", 1, 20)):
             if not least <= getattr(self, name) <= most:
                 raise InputError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+        if self.model == ORACLE and (self.rerank or self.fallback or self.critic):
+            raise InputError("the oracle needs no critic; leave out --rerank, --fallback, --critic")
         if not 0 <= self.moving <= 0.2:
             raise InputError(f"moving is {self.moving} m/s, expected 0 to 0.2")
         if self.moving and self.protocol != "single":

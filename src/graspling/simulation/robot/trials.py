@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.errors import GrasplingError
+from graspling.errors import GrasplingError, InputError
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.simulation.robot.cell import BASE, Cell
@@ -255,7 +255,20 @@ def chooser(settings: Settings, gripper: Gripper) -> Chooser:
     """Of the model that the settings name."""
     if settings.model == ORACLE:
         return Oracle(gripper)
-    return ByDetector(settings.model, gripper, settings.approach)
+    detector = ByDetector(
+        settings.model,
+        settings.gripper,
+        settings.approach,
+        rerank=settings.rerank,
+        fallback=settings.fallback,
+        critic=settings.critic,
+    )
+    if settings.closed_loop and not detector.follows:
+        raise InputError(
+            f"{settings.model or 'the default model'} with what stands behind it cannot follow a "
+            "grasp; leave out --closed-loop"
+        )
+    return detector
 
 
 def on_image(pose: Floats, width: float, believed: Floats, seen: Seen) -> Grasps:
