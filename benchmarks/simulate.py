@@ -1,0 +1,171 @@
+"""Success in simulation: the tables and the plot of docs/results.md.
+
+    python benchmarks/simulate.py table --meshes YCB --out runs/simulate --workers 2
+    python benchmarks/simulate.py sweep --out runs/simulate --workers 2
+    python benchmarks/simulate.py link --models A.safetensors B.onnx ... --data generated:TEST \\
+        --out runs/simulate
+
+``table``: each detector, protocol and kind of object. ``sweep``: how success falls off with depth
+noise, calibration error and camera height. ``link``: rectangle accuracy, the critic's verdict and
+success of many models, and how they hang together. Each cell is one `graspling` command whose JSON
+is kept: started again, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jobs import call, markdown
+from numpy.typing import NDArray
+from scatter import Dot, scatter
+
+from graspling.files import write_text
+from graspling.pictures import write_picture
+
+DENSE = "graspling_s-generated-depth"
+DETECTORS = {
+    "oracle": ["--model", "oracle", "--noise", "0"],
+    DENSE: ["--model", DENSE],
+    f"{DENSE}, re-ranked": ["--model", DENSE, "--rerank"],
+    f"{DENSE}, fallback": ["--model", DENSE, "--fallback", "prop_gqcnn"],
+    "prop_gqcnn": ["--model", "prop_gqcnn"],
+    "graspling_s-generated-rgbd": ["--model", "graspling_s-generated-rgbd"],
+    "graspling_s-generated-rgb": ["--model", "graspling_s-generated-rgb"],
+    "graspling_s-cornell-rgb": ["--model", "graspling_s-cornell-rgb"],
+}
+PROTOCOLS = ("single", "cluttered", "stacked")
+SWEEPS = {
+    "noise": ("--noise", ("0", "1", "2", "3", "4")),
+    "calibration, mm": ("--calibration-mm", ("0", "2", "5", "10")),
+    "calibration, degrees": ("--calibration-deg", ("0", "0.5", "1", "2", "5")),
+    "camera height, m": ("--height", ("0.4", "0.5", "0.6", "0.8", "1.0", "1.3")),
+}
+ROUNDS = 10_000  # of the bootstrap
+
+
+def cell(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> dict[str, Any]:
+    """What `graspling simulate` says, from its file where it is there."""
+    folder = arguments.out / name.replace(", ", "-").replace(" ", "-")
+    file = folder / "simulate.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        common = ["--trials", arguments.trials, "--seed", arguments.seed]
+        common += ["--poses", arguments.poses, "--workers", arguments.workers]
+        failures = ["--failures", folder / "failures.png"]
+        call(["simulate", *options, *common, *failures, "--json", file], folder)
+    found: dict[str, Any] = json.loads(file.read_text())
+    print(f"{name}: {found['successes']} of {found['attempts']}", flush=True)
+    return found
+
+
+def shown(found: dict[str, Any]) -> str:
+    """Success in per cent with its interval."""
+    low, high = found["interval"]
+    return f"{100 * found['success']:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def table(arguments: argparse.Namespace) -> str:
+    """A row a detector and kind of objects, a column a protocol."""
+    places = {"procedural": "procedural"} | ({"YCB": arguments.meshes} if arguments.meshes else {})
+    rows = []
+    for place, (detector, options) in product(places, DETECTORS.items()):
+        if arguments.detectors and detector not in arguments.detectors:
+            continue
+        found = [
+            cell(
+                arguments,
+                f"{detector}/{place}/{protocol}",
+                [*options, "--objects", places[place], "--protocol", protocol],
+            )
+            for protocol in PROTOCOLS
+        ]
+        lifted = f"{100 * found[0]['lifted']:.1f}"
+        cleared = [f"{100 * f['cleared']:.0f}" if f["cleared"] is not None else "" for f in found]
+        rows.append([detector, place, *map(shown, found), lifted, " / ".join(cleared[1:])])
+    head = ["detector", "objects", *PROTOCOLS, "single, lifted", "cleared"]
+    return markdown(head, rows)
+
+
+def sweep(arguments: argparse.Namespace) -> str:
+    """A row a value; single objects, the default depth model."""
+    rows = []
+    for name, (option, values) in SWEEPS.items():
+        for value in values:
+            found = cell(arguments, f"sweep/{option[2:]}-{value}", [option, value])
+            causes = ", ".join(f"{n} {cause}" for cause, n in found["causes"].items() if n)
+            rows.append([name, value, shown(found), causes])
+    return markdown(["what", "value", "success, %", "failures"], rows)
+
+
+def link(arguments: argparse.Namespace) -> str:
+    """A row a model, then the correlations; a plot beside it."""
+    rows, points = [], []
+    for model in arguments.models:
+        name = Path(model).stem
+        folder = arguments.out / "link" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        judged = folder / "robust.json"
+        if not judged.exists():
+            limit = ["--limit", arguments.limit, "--metric", "robust"]
+            call(
+                ["evaluate", "--model", model, "--data", arguments.data, *limit, "--json", judged],
+                folder,
+            )
+        scores = json.loads(judged.read_text())
+        found = cell(arguments, f"link/{name}", ["--model", model])
+        point = [scores["rectangle"]["share"], scores["robust"]["share"], found["success"]]
+        points.append(point)
+        rows.append([name, *(f"{100 * value:.1f}" for value in point)])
+    values = np.array(points)
+    lines = markdown(["model", "rectangle, %", "robust by critic, %", "success, %"], rows)
+    for column, score in enumerate(("rectangle accuracy", "robustness")):
+        r, (low, high) = correlation(values[:, column], values[:, 2])
+        lines += f"\n{score} and success: r = {r:.2f} ({low:.2f} to {high:.2f}), n = {len(values)}"
+        dots = [Dot(100 * v[column], 100 * v[2], "") for v in values]
+        plot = scatter(dots, f"{score}, %", "success in simulation, %")
+        write_picture(arguments.out / f"link-{score.split()[0]}.png", plot)
+    return lines + "\n"
+
+
+def correlation(
+    x: NDArray[np.float64], y: NDArray[np.float64], seed: int = 0
+) -> tuple[float, tuple[float, float]]:
+    """Pearson's r and its 95 % interval by bootstrap over models."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(len(x), size=(ROUNDS, len(x)))
+    a, b = (v[rows] - v[rows].mean(axis=1, keepdims=True) for v in (x, y))
+    with np.errstate(invalid="ignore"):
+        drawn = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return float(np.corrcoef(x, y)[0, 1]), (float(low), float(high))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("table", "sweep", "link"))
+    parser.add_argument("--out", type=Path, default=Path("runs/simulate"))
+    parser.add_argument("--meshes", default="", help="folder of meshes, for the table")
+    parser.add_argument("--detectors", nargs="*", default=[], help="only these rows of the table")
+    parser.add_argument("--models", nargs="*", default=[], help="for link")
+    parser.add_argument("--data", default="", help="generated:FOLDER, for link")
+    parser.add_argument("--limit", type=int, default=400, help="images, for link")
+    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--poses", type=int, default=4, help="of each single object")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.what == "link" and not (arguments.models and arguments.data):
+        parser.error("link needs --models and --data")
+    text = {"table": table, "sweep": sweep, "link": link}[arguments.what](arguments)
+    write_text(arguments.out / f"{arguments.what}.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
