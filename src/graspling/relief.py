@@ -138,29 +138,39 @@ def _half_pixels(z: Floats, camera: Intrinsics, turn: Floats) -> Floats:
 
 def _draw(points: Floats, half: Floats, low: Floats, size: NDArray[np.int_]) -> Depth:
     """(J, I) the nearest z (N,) over each cell that a point with its half extent (N, 2) covers."""
-    first = np.ceil((points[:, :2] - half - low[:2]) / CELL - 1e-6)
-    last = np.ceil((points[:, :2] + half - low[:2]) / CELL - 1e-6)
-    inside = ((last > 0) & (first < size) & (last > first)).all(axis=1) & (points[:, 2] > 0)
-    first, count = first[inside].astype(int), (last - first)[inside].astype(int)
-    return splat(first.T, count.T, points[inside, 2], int(size[1]), int(size[0]))
+    inside = points[:, 2] > 0
+    firsts, lasts = [], []
+    for axis in (0, 1):  # a column at a time: NumPy is slow along an axis of length 2
+        place = (points[:, axis] - low[axis]) / CELL - 1e-6
+        reach = half[:, axis] / CELL
+        first, last = np.ceil(place - reach), np.ceil(place + reach)
+        inside &= (last > 0) & (first < size[axis]) & (last > first)
+        firsts.append(first)
+        lasts.append(last)
+    first, last = (np.stack([ends[inside] for ends in found]) for found in (firsts, lasts))
+    counts = (last - first).astype(int)
+    return splat(first.astype(int), counts, points[inside, 2], int(size[1]), int(size[0]))
 
 
 def _shadows(points: Floats, half: Floats, below: Floats, slope: Floats) -> tuple[Floats, Floats]:
     """Points, and their half extents, that carry the lower of two neighbouring pixels on to the
     higher one where these lie apart, along ``slope``, the table's z by x and y."""
     found, extents = [], []
+    flat, reach, low = points.reshape(-1, 3), half.reshape(-1, 2), below.ravel()
+    width = points.shape[1]
+    x, y = (np.ascontiguousarray(points[..., axis]) for axis in (0, 1))
+    wide = 2.2 * np.maximum(half[..., 0], half[..., 1])
     for axis in (0, 1):
-        a, b = (np.moveaxis(points, axis, 0)[cut] for cut in (slice(None, -1), slice(1, None)))
-        low_a, low_b = (
-            np.moveaxis(below, axis, 0)[cut] for cut in (slice(None, -1), slice(1, None))
-        )
-        extent = np.moveaxis(half, axis, 0)[1:]
-        apart = np.linalg.norm((b - a)[..., :2], axis=-1)
-        gap = (apart > 2.2 * extent.max(axis=-1)) & (apart < _LONGEST_SHADOW)
+        apart = np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis))
+        gap = (apart > (wide[1:] if axis == 0 else wide[:, 1:])) & (apart < _LONGEST_SHADOW)
         if not gap.any():
             continue
-        a_lower = (low_a > low_b)[gap, None]
-        lower, higher = np.where(a_lower, a[gap], b[gap]), np.where(a_lower, b[gap], a[gap])
+        i, j = np.nonzero(gap)
+        first = i * width + j
+        second = first + (width if axis == 0 else 1)
+        a_lower = low[first] > low[second]
+        lower = flat[np.where(a_lower, first, second)]
+        higher = flat[np.where(a_lower, second, first)]
         steps = np.ceil(apart[gap] / CELL).astype(int)
         rows = np.repeat(np.arange(len(steps)), steps)
         share = (np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[rows]
@@ -168,7 +178,7 @@ def _shadows(points: Floats, half: Floats, below: Floats, slope: Floats) -> tupl
         along[:, :2] = (higher - lower)[rows, :2] * share[:, None]
         along[:, 2] = along[:, :2] @ slope
         found.append(lower[rows] + along)
-        extents.append(extent[gap][rows])
+        extents.append(reach[second[rows]])
     if not found:
         return np.zeros((0, 3)), np.zeros((0, 2))
     return np.concatenate(found), np.concatenate(extents)
