@@ -155,6 +155,8 @@ class Card:
             card = _make(cls, {**document, **parts}, height_range=lambda v: v and tuple(v))
             if not isinstance(card.name, str) or not 0 <= card.threshold < 1:
                 raise InputError("expected a name and a threshold in [0, 1)")
+            if card.kind not in ("maps", "grasp", "critic"):
+                raise InputError(f"unknown kind {card.kind!r}")
             if card.precision not in ("fp32", "bf16", "int8"):
                 raise InputError(f"unknown precision {card.precision!r}")
         except KeyError as error:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from graspling import models
 from graspling.backends import BACKENDS, Backend, Maps, open_backend
+from graspling.backends.base import check_threads
 from graspling.card import Card
 from graspling.continuation import Continuation, decode_onward
 from graspling.errors import InputError
@@ -163,12 +163,8 @@ class Detector:
         continuation: Continuation | None = None,
     ) -> Detection:
         """Like :meth:`detect` and :meth:`track`, with the maps and the time of each stage."""
-        if (top := _whole("top", top)) < 1:
-            raise InputError(f"top is {top}, expected how many grasps at most: 1 or more")
-        card = self.card
-        limit = card.threshold if threshold is None else _number("threshold", threshold)
-        if not 0 <= limit < 1:  # also when it is NaN
-            raise InputError(f"threshold is {limit}, expected a quality from 0 to below 1")
+        top, card = check_top(top), self.card
+        limit = check_threshold(card.threshold if threshold is None else threshold)
         with one_thread():
             start = perf_counter()
             prepared = card.preparation(rgb, depth, roi=roi, mask=mask, focal=focal)
@@ -255,9 +251,7 @@ def load(
             backend cannot run it.
         MissingExtraError: what it needs (PyTorch, OpenVINO) is not installed.
     """
-    most = os.cpu_count() or 1
-    if not 1 <= (threads := _whole("threads", threads)) <= most:
-        raise InputError(f"threads is {threads}, expected 1 to {most}, the processors here")
+    threads = check_threads(threads)
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     if name_or_path is None:
@@ -269,20 +263,26 @@ def load(
     return Detector(open_backend(file, backend=backend, threads=threads, precision=precision))
 
 
-def _whole(name: str, value: Any) -> int:
-    """A whole number, or InputError."""
+def check_top(top: Any) -> int:
+    """How many grasps at most, or InputError."""
     try:
-        return operator.index(value)
+        count = operator.index(top)
     except TypeError:
-        raise InputError(f"{name} is {value!r}, expected a whole number") from None
+        raise InputError(f"top is {top!r}, expected a whole number") from None
+    if count < 1:
+        raise InputError(f"top is {count}, expected how many grasps at most: 1 or more")
+    return count
 
 
-def _number(name: str, value: Any) -> float:
-    """A number, or InputError."""
+def check_threshold(threshold: Any) -> float:
+    """A quality that grasps must exceed, or InputError."""
     try:
-        return float(value)
+        limit = float(threshold)
     except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}, expected a number") from None
+        raise InputError(f"threshold is {threshold!r}, expected a number") from None
+    if not 0 <= limit < 1:  # also when it is NaN
+        raise InputError(f"threshold is {limit}, expected a quality from 0 to below 1")
+    return limit
 
 
 def detect(

@@ -57,8 +57,8 @@ def card(name: str) -> Card:
     sidecar = path(name).with_suffix(".json")
     try:
         return Card.from_json(sidecar.read_text("utf-8"), str(sidecar))
-    except OSError:
-        raise InputError(f"{sidecar} is missing; reinstall graspling") from None
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{sidecar} is missing or damaged; reinstall graspling") from None
 
 
 def best(*, rgb: bool, depth: bool) -> str:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
 
 import pytest
 from toys import complaint
 
+from graspling import models
+from graspling.cli.benchmark import Benchmark, _files
 from graspling.evaluation.latency import thread_counts
 
 COLUMNS = {
@@ -58,6 +61,7 @@ def test_all_threads_is_zero_and_nothing_is_measured_twice():
     [
         (["nothing"], "no shipped model 'nothing'"),
         (["none.onnx"], "no such file"),
+        (["gqcnn_light-generated-depth"], "is a critic"),
         (["--backends", "tflite"], "no backend 'tflite'"),
         (["--backends", "onnxruntime-tensorrt"], "onnxruntime-tensorrt"),
         (["--precisions", "fp64"], "no precision 'fp64'"),
@@ -68,3 +72,12 @@ def test_all_threads_is_zero_and_nothing_is_measured_twice():
 )
 def test_wrong_options_are_refused_before_anything_runs(run, words, said):
     assert said in complaint(run("benchmark", *words))
+
+
+def test_by_default_all_shipped_detectors_are_timed_and_critics_are_not():
+    options = Benchmark()
+    with ExitStack() as stack:
+        names = [name for name, _ in _files(options, stack)]
+    assert names and names == [
+        name for name in models.shipped() if models.card(name).kind == "maps"
+    ]

@@ -114,6 +114,16 @@ def test_a_camera_file_registers_depth_of_another_size(
     assert status == 0 and len(json.loads(out)["grasps"]) == 1
 
 
+def test_intrinsics_of_another_image_size_are_refused(run, toy_model, frame, tmp_path):
+    camera = tmp_path / "camera.json"
+    intrinsics = {"fx": 100, "fy": 100, "cx": 63.5, "cy": 63.5, "width": 128, "height": 128}
+    words = ["detect", "--rgb", frame, "--model", toy_model(), "--camera", camera]
+    camera.write_text(json.dumps(intrinsics))
+    assert run(*words)[0] == 0
+    camera.write_text(json.dumps(intrinsics | {"width": 256}))
+    assert "256 x 128 pixels, the frame has 128 x 128" in complaint(run(*words))
+
+
 def test_camera_files_that_say_nothing_are_refused(tmp_path):
     file = tmp_path / "camera.json"
     for text in ("[1, 2]", "{"):
@@ -235,3 +245,9 @@ def test_poses_need_what_they_need(run, toy_model, posed, frame, tmp_path):
     more = ["--gripper", "panda", "--hand-eye", hand_eye, "--robot-pose", pose, "--json", "-"]
     status, out, _ = run(*posed, "--model", model, *more)
     assert status == 0 and json.loads(out)["pose_frame"] == "robot"
+
+
+def test_options_of_a_critic_that_nobody_asks_are_refused(run, toy_model, frame):
+    words = ("detect", "--rgb", frame, "--model", toy_model())
+    assert "nothing asks it" in complaint(run(*words, "--critic", "gqcnn_light-generated-depth"))
+    assert "--refine" in complaint(run(*words, "--refine"))

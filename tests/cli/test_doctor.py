@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from tiny_model import tiny_card, tiny_onnx
+from toys import complaint
 
 from graspling import models
 
@@ -32,3 +33,18 @@ def test_the_doctor_tells_what_is_there_and_why(run, tmp_path, monkeypatch):
     assert "sha256 differs" in json.loads(out)["models"][0]["why"]
     assert err.endswith("graspling: error: shipped models that cannot be used: small\n")
     models.card.cache_clear()
+
+
+def test_the_doctor_finds_every_shipped_model_whole(run):
+    """Critics and networks of one grasp, too, which no detector of maps can load."""
+    models.card.cache_clear()
+    status, out, err = run("doctor", "--json")
+    assert status == 0, err
+    rows = json.loads(out)["models"]
+    assert {row["model"] for row in rows} == set(models.shipped())
+    assert all(row["loads"] and row["backend"] and row["why"] for row in rows)
+
+
+def test_the_doctor_takes_a_number_of_threads_that_is_there(run):
+    for count in ("0", "-1", "999"):
+        assert f"threads is {count}" in complaint(run("doctor", "--threads", count))

@@ -229,3 +229,80 @@ def test_what_is_missing_or_mistaken_is_said(exported, table, tmp_path):
     replaced.with_suffix(".json").write_text('{"sha256": "0", "kind": "critic"}')
     with pytest.raises(InputError, match="not the file"):
         OnnxCritic(replaced)
+
+
+@pytest.mark.parametrize("damage", ["text", "list", "no hash"])
+def test_a_damaged_sidecar_is_refused_in_one_line(exported, tmp_path, damage):
+    folder, *_ = exported
+    path = tmp_path / "critic.onnx"
+    path.write_bytes((folder / "critic.onnx").read_bytes())
+    path.with_suffix(".json").write_text({"text": "{", "list": "[1]", "no hash": "{}"}[damage])
+    assert kind_of(path) == "maps"  # nothing is said; opening it says what is wrong
+    for call in (OnnxCritic, open_detector):
+        with pytest.raises(InputError, match="is not the sidecar of a model"):
+            call(path)
+
+
+def test_a_critic_that_gives_something_else_is_refused(exported, tmp_path, table):
+    onnx = pytest.importorskip("onnx")
+    folder, *_ = exported
+    depth, focal, angle = table
+    model = onnx.load(folder / "critic.onnx")
+    grasp = Grasps.from_arrays(330, 220, angle, 68.0)
+
+    def judged(name: str) -> None:
+        onnx.save(model, tmp_path / f"{name}.onnx")
+        judge(OnnxCritic(tmp_path / f"{name}.onnx"), grasp, depth, focal, PANDA, [0.67])
+
+    judged("whole")
+    weights = next(
+        w for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and w.dims
+    )
+    nothing = np.full(tuple(weights.dims), np.nan, np.float32)
+    weights.CopyFrom(onnx.numpy_helper.from_array(nothing, weights.name))
+    with pytest.raises(InputError, match="no numbers"):
+        judged("nan")
+    model.graph.input[0].name = "other"
+    with pytest.raises(InputError):
+        judged("renamed")
+
+
+def test_options_without_effect_or_out_of_range_are_refused(exported, table):
+    folder, *_ = exported
+    depth, focal, _ = table
+    critic = folder / "critic.onnx"
+    for wrong, words in (
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": 999}, "threads is 999"),
+        ({"backend": "abacus"}, "no backend 'abacus'"),
+        ({"refined": True, "model": None, "rerank": True}, "--refine"),
+    ):
+        with pytest.raises(InputError, match=words):
+            open_detector(**{"model": "prop_gqcnn", "critic": critic, **wrong})
+    detector = open_detector("prop_gqcnn", critic=critic)
+    ranked = ReRanked(detector, OnnxCritic(critic), PANDA)
+    for one in (detector, ranked):
+        for wrong in ({"top": 0}, {"top": -1}, {"top": 1.5}, {"threshold": 1.0}, {"focal": 0.0}):
+            with pytest.raises(InputError):
+                one.run(None, depth, **{"focal": focal, **wrong})
+    with pytest.raises(InputError, match="missing"):
+        detector.run(None, np.zeros((48, 64), np.float32), focal=focal)
+
+
+def test_threads_of_opencv_and_reports_are_as_promised(exported, table, monkeypatch):
+    """One thread inside a call; nothing is imported that reports home."""
+    import cv2
+
+    folder, *_ = exported
+    depth, focal, _ = table
+    seen = []
+    detector = open_detector("prop_gqcnn", critic=folder / "critic.onnx")
+    find = type(detector)._find
+    monkeypatch.setattr(
+        type(detector), "_find", lambda *a: (seen.append(cv2.getNumThreads()), find(*a))[1]
+    )
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    detector.run(None, depth, focal=focal)
+    assert seen == [1] and cv2.getNumThreads() == 2
+    cv2.setNumThreads(before)

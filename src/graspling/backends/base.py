@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,18 @@ class Backend(Protocol):
         ...
 
 
+def check_threads(threads: Any) -> int:
+    """A number of threads that this machine has processors for, or InputError."""
+    most = os.cpu_count() or 1
+    try:
+        count = operator.index(threads)
+    except TypeError:
+        raise InputError(f"threads is {threads!r}, expected a whole number") from None
+    if not 1 <= count <= most:
+        raise InputError(f"threads is {count}, expected 1 to {most}, the processors here")
+    return count
+
+
 def check_names_and_shape(
     path: Path, card: Card, inputs: Sequence[str], outputs: Sequence[str], shape: Sequence[object]
 ) -> None:
@@ -44,6 +58,9 @@ def check_names_and_shape(
     Raises:
         InputError: it does not.
     """
+    if card.kind != "maps":
+        what = {"critic": "a critic", "grasp": "a network of one grasp"}.get(card.kind, card.kind)
+        raise InputError(f"{path}: is {what}, expected a network that gives maps of grasps")
     if list(inputs) != ["image"] or "maps" not in outputs:
         raise InputError(f"{path}: expected the input 'image' and the output 'maps'")
     preparation = card.preparation

@@ -31,7 +31,7 @@ class Benchmark:
 
     models: NameWords = ()
     """Shipped names, model files, or networks (random weights, needs the lab); by default all
-    that is shipped. `networks` stands for every network."""
+    shipped detectors. `networks` stands for every network."""
     backends: Texts = ()
     """onnxruntime, openvino, pytorch ...; by default each one installed that can run the file."""
     precisions: Texts = ()
@@ -124,7 +124,7 @@ def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:
     """Names and files to measure; networks are exported with random weights first."""
     networks = sorted({row["name"] for row in network_table()})
     wanted: list[str] = []
-    for name in options.models or shipped_models.shipped():
+    for name in options.models or _shipped_detectors():
         wanted += networks if name == "networks" else [name]
     for name in wanted:
         if name in networks:
@@ -135,7 +135,16 @@ def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:
                 raise InputError(f"{name}: there is no such file")
             yield Path(name).stem, Path(name)
         else:
-            yield name, shipped_models.path(name)
+            path = shipped_models.path(name)
+            if (kind := shipped_models.card(name).kind) != "maps":
+                what = "a critic" if kind == "critic" else f"a model of kind {kind}"
+                raise InputError(f"{name}: is {what}; models that give maps of grasps are timed")
+            yield name, path
+
+
+def _shipped_detectors() -> list[str]:
+    names = shipped_models.shipped()
+    return [name for name in names if shipped_models.card(name).kind == "maps"]
 
 
 def _random(name: str, options: Benchmark, folder: Path) -> Path:

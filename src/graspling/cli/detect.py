@@ -15,10 +15,11 @@ from graspling.cli.output import progress, refuse_overlap, say, table, write_jso
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
 from graspling.detector import Detection
+from graspling.errors import InputError
 from graspling.frames import parse_depth_unit, read_depth, read_mask, read_rgb
 from graspling.pictures import draw_grasps, write_picture
 from graspling.resample import crop_box
-from graspling.robust.detectors import open_detector
+from graspling.robust.detectors import SAMPLING, open_detector
 from graspling.sources.pairs import FramePaths, frame_paths
 
 
@@ -89,6 +90,12 @@ def detect(options: Detect) -> None:
         options.robot_pose,
     )
     mask = read_mask(options.mask) if options.mask else None
+    asked = options.rerank or options.fallback or options.model == SAMPLING
+    if options.critic and not asked:
+        raise InputError(
+            f"--critic {options.critic}: nothing asks it; --rerank, --fallback or "
+            f"--model {SAMPLING} do"
+        )
     detector = open_detector(
         options.model or None,
         critic=options.critic,
@@ -105,6 +112,7 @@ def detect(options: Detect) -> None:
     for paths in progress(frames):
         rgb = read_rgb(paths.rgb) if paths.rgb else None
         depth = camera.register(read_depth(paths.depth, unit)) if paths.depth else None
+        camera.check_size(depth if rgb is None else rgb)
         detection = detector.run(
             rgb,
             depth,

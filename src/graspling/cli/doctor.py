@@ -9,12 +9,14 @@ from typing import Any
 import cv2
 
 from graspling import models
+from graspling.backends.base import check_threads
 from graspling.backends.installed import extras, runtimes
 from graspling.cli.output import say, table, write_json
 from graspling.cli.parse import Json
 from graspling.detector import load
 from graspling.errors import GrasplingError
 from graspling.evaluation.machine import describe, processors
+from graspling.robust.session import Session
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class BrokenModelsError(GrasplingError):
 
 def doctor(options: Doctor) -> None:
     """Look, print and write; a status that is not 0 when a shipped model is broken."""
+    count = check_threads(options.threads)
     backends = [asdict(runtime) for runtime in runtimes()]
-    shipped = [_model(name, options.threads) for name in models.shipped()]
+    shipped = [_model(name, count) for name in models.shipped()]
     report = {
         "machine": describe(),
         "processors": len(processors()),
@@ -66,6 +69,12 @@ def _model(name: str, count: int) -> dict[str, Any]:
     """Load a shipped model (its hash is checked there) and say what would run it."""
     row: dict[str, Any] = {"model": name, "loads": False, "backend": None, "why": ""}
     try:
+        kind = models.card(name).kind
+        if kind != "maps":
+            card = Session(name, kind, threads=count).card
+            why = f"a model of kind {kind} runs there alone"
+            found = {"backend": "onnxruntime", "precision": card.precision, "why": why}
+            return row | found | {"loads": True}
         backend = load(name, threads=count).backend
     except GrasplingError as error:
         return row | {"why": str(error)}

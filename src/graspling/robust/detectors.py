@@ -14,14 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from graspling.backends import BACKENDS
+from graspling.backends.base import check_threads
 from graspling.card import Card
 from graspling.crops import Cropper, Crops
-from graspling.detector import Detection, Detector, load
+from graspling.detector import Detection, Detector, check_threshold, check_top, load
 from graspling.errors import InputError
-from graspling.frames import check_depth
+from graspling.frames import ALL_MISSING, check_depth, valid_depth
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.image import Preparation
+from graspling.opencv import one_thread
 from graspling.resample import Roi, crop_affine, warp_depth
 from graspling.robust.critic import DEFAULT, ROBUST, OnnxCritic, judge
 from graspling.robust.proposals import ProposalSettings, propose, refine
@@ -96,11 +99,8 @@ class RobustDetector(Detector):
         Raises:
             InputError: no depth, no focal length, or as :meth:`Detector.run`.
         """
-        if top < 1:
-            raise InputError(f"top is {top}, expected how many grasps at most: 1 or more")
-        limit = self._card.threshold if threshold is None else threshold
-        if not 0 <= limit < 1:
-            raise InputError(f"threshold is {limit}, expected a quality from 0 to below 1")
+        top = check_top(top)
+        limit = check_threshold(self._card.threshold if threshold is None else threshold)
         if depth is None:
             raise InputError(f"{self._card.name} takes depth input: a depth image is missing")
         if focal is None or not focal > 0:
@@ -109,11 +109,14 @@ class RobustDetector(Detector):
                 "give --camera FILE with fx, or focal="
             )
         metres = check_depth(depth)
-        start = perf_counter()
-        grasps, z, prepared, answered = self._find(rgb, metres, top, roi, mask, float(focal))
-        grasps, z = _within(grasps, z, mask, metres.shape)
-        grasps, z = _apart(grasps, z, top, limit)
-        done = perf_counter()
+        if not valid_depth(metres).any():
+            raise InputError(ALL_MISSING)
+        with one_thread():
+            start = perf_counter()
+            grasps, z, prepared, answered = self._find(rgb, metres, top, roi, mask, float(focal))
+            grasps, z = _within(grasps, z, mask, metres.shape)
+            grasps, z = _apart(grasps, z, top, limit)
+            done = perf_counter()
         milliseconds = {
             "prepare": (prepared - start) * 1e3,
             "network": (answered - prepared) * 1e3,
@@ -254,13 +257,14 @@ class ReRanked(RobustDetector):
                 "re-ranking needs a depth image and the camera's focal length in pixels: give "
                 "--depth and --camera FILE with fx, or focal="
             )
-        top, threshold = how.pop("top", 1), how.pop("threshold", None)
+        top, threshold = check_top(how.pop("top", 1)), how.pop("threshold", None)
         focal = float(how.pop("focal"))
         many = max(top, _CANDIDATES)
         found = self.inner.run(rgb, depth, top=many, threshold=threshold, focal=focal, **how)
         start = perf_counter()
         own = found.z if isinstance(found, RobustDetection) else None
-        p, z = judge(self.critic, found.grasps, check_depth(depth), focal, self.gripper, own)
+        with one_thread():
+            p, z = judge(self.critic, found.grasps, check_depth(depth), focal, self.gripper, own)
         order = np.argsort(-p, kind="stable")[:top]
         order = order[p[order] >= (threshold or 0.0)]
         grasps = _rated(found.grasps, p)[order]
@@ -321,6 +325,11 @@ def open_detector(
     Raises:
         InputError: no such model; a critic where a detector is wanted.
     """
+    threads, backend = check_threads(threads), loading.get("backend", "auto")
+    if backend not in BACKENDS:
+        raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    if refined and SAMPLING not in (str(model), str(fallback)):
+        raise InputError(f"--refine goes on with sampling: it needs the model {SAMPLING}")
     hand = Gripper.load(gripper)
     judge_of: list[OnnxCritic] = []
 

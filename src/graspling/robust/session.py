@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graspling import models
+from graspling.backends.base import check_threads, no_card
+from graspling.backends.files import read_model, sidecar_of
+from graspling.backends.onnx_runtime import import_onnxruntime
 from graspling.card import METADATA_KEY, Card
 from graspling.errors import InputError
-from graspling.frames import read_bytes
 
 Arrays = Mapping[str, NDArray[np.float32]]
 # What goes in and comes out, by the kind in the card.
 INPUTS = {"critic": ("crop", "pose"), "grasp": ("image", "focal")}
 OUTPUTS = {"critic": "robust", "grasp": "grasp"}
+_ROW = {"critic": (), "grasp": (6,)}  # shape of the output, less its first axis
 
 
 class Session:
@@ -27,69 +30,92 @@ class Session:
     Args:
         name: shipped name or ``.onnx`` file.
         kind: "critic" or "grasp".
+        threads: 1 starts none beside the caller's.
 
     Raises:
         InputError: no such model, damaged, replaced, or of another kind.
     """
 
     def __init__(self, name: str | Path, kind: str, *, threads: int = 1) -> None:
-        import onnxruntime  # takes a while: only who runs a network waits for it
-
         path = Path(name) if Path(name).suffix == ".onnx" else models.path(str(name))
-        data = read_bytes(path)
-        sidecar = path.with_suffix(".json")
-        if sidecar.exists():
-            expected = json.loads(sidecar.read_text(encoding="utf-8")).get("sha256")
-            if hashlib.sha256(data).hexdigest() != expected:
-                raise InputError(f"{path}: is not the file that {sidecar.name} describes")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception:  # its exception types are private
+        count = check_threads(threads)
+        self._path, self._kind = path, kind
+        self._session = _open(path, count)
+        self.card = Card.from_json(_metadata(self._session, path), str(path))
+        inputs = tuple(each.name for each in self._session.get_inputs())
+        outputs = tuple(each.name for each in self._session.get_outputs())
+        if self.card.kind != kind:
+            wanted = "a critic (GQ-CNN)" if kind == "critic" else f"a {kind}"
+            raise InputError(f"{path}: is a model of {self.card.kind}, expected {wanted}")
+        if inputs != INPUTS[kind] or OUTPUTS[kind] not in outputs:
             raise InputError(
-                f"{path}: is not an ONNX model that can be loaded; it may be damaged or cut off"
-            ) from None
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
-            raise InputError(f"{path}: carries no graspling card; expected an exported model")
-        self.card = Card.from_json(metadata[METADATA_KEY], str(path))
-        inputs = tuple(i.name for i in self._session.get_inputs())
-        if self.card.kind != kind or inputs != INPUTS[kind]:
-            raise InputError(
-                f"{path}: is a model of {self.card.kind}, expected a {kind}"
-                + (" (GQ-CNN)" if kind == "critic" else "")
+                f"{path}: takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected "
+                f"{', '.join(INPUTS[kind])} and {OUTPUTS[kind]}"
             )
-        self._output = OUTPUTS[kind]
 
     def __call__(self, **inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The one output."""
-        (found,) = self._session.run([self._output], inputs)
-        return np.asarray(found, np.float32)
+        """The one output: probabilities (N,) of a critic, rows (N, 6) of grasps.
+
+        Raises:
+            InputError: the network cannot be run, or gives something else or no numbers.
+        """
+        try:
+            (found,) = self._session.run([OUTPUTS[self._kind]], dict(inputs))
+        except Exception as error:  # its exception types are private
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{self._path}: the network cannot be run: {reason}") from None
+        result = np.asarray(found)
+        expected = (len(next(iter(inputs.values()))), *_ROW[self._kind])
+        if result.shape != expected or result.dtype.kind != "f":
+            raise InputError(
+                f"{self._path}: gives {result.dtype} of shape {result.shape}, expected numbers "
+                f"{expected}; export the model again"
+            )
+        if not np.isfinite(result).all():
+            raise InputError(f"{self._path}: gives values that are no numbers; is it damaged?")
+        return result.astype(np.float32)
 
 
 def kind_of(name: str | Path) -> str:
     """ "maps", "critic" or "grasp": what an ONNX file or a shipped model says; "maps" where that
-    cannot be told without PyTorch."""
+    cannot be told without PyTorch, or at all: whoever opens the file says what is wrong."""
     path = Path(name)
-    if path.suffix == ".onnx":
-        sidecar = path.with_suffix(".json")
-        if not sidecar.exists():
-            import onnxruntime
+    if path.suffix != ".onnx":
+        return models.card(str(name)).kind if str(name) in models.shipped() else "maps"
+    try:
+        sidecar = sidecar_of(path)
+        text = sidecar.read_text("utf-8") if sidecar.exists() else _metadata(_open(path, 1), path)
+        kind = json.loads(text)["kind"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "maps"
+    return kind if kind in INPUTS else "maps"
 
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 4
-            try:
-                session = onnxruntime.InferenceSession(
-                    read_bytes(path), options, providers=["CPUExecutionProvider"]
-                )
-            except Exception:
-                return "maps"  # whoever opens it says what is wrong
-            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "{}")
-            return str(json.loads(text).get("kind", "maps"))
-        return str(json.loads(sidecar.read_text(encoding="utf-8")).get("kind", "maps"))
-    return models.card(str(name)).kind if str(name) in models.shipped() else "maps"
+
+def _open(path: Path, threads: int) -> Any:
+    """ONNX Runtime's session of a file that is the one its sidecar was written for."""
+    data = read_model(path)
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception:  # its exception types are private
+        raise InputError(
+            f"{path}: is not an ONNX model that can be loaded; it may be damaged or cut off"
+        ) from None
+
+
+def _metadata(session: Any, path: Path) -> str:
+    """The text of the card inside."""
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+        for each in (*session.get_inputs(), *session.get_outputs()):
+            _ = each.name
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: holds names that are no text; it is damaged") from None
+    if METADATA_KEY not in metadata:
+        raise no_card(path)
+    return str(metadata[METADATA_KEY])
