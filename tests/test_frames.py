@@ -125,3 +125,19 @@ def test_a_png_that_was_cut_off_is_refused_in_one_line(
     with pytest.raises(InputError, match="a.png: is not an image .* ends too early"):
         read_depth(path, "mm")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_tiff_that_was_cut_off_is_refused_in_one_line(
+    share: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """OpenCV would print what libtiff says of it."""
+    path = tmp_path / "a.tiff"
+    cv2.imwrite(str(path), np.random.default_rng(0).random((40, 50)).astype(np.float32))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    before = cv2.utils.logging.getLogLevel()
+    with pytest.raises(InputError, match="a.tiff: is not an image"):
+        read_depth(path)
+    assert capfd.readouterr() == ("", "")
+    assert cv2.utils.logging.getLogLevel() == before

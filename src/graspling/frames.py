@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
+from graspling.opencv import in_silence
 
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "": 1.0}
 _FARTHEST = 100.0  # metres; no tabletop camera looks that far
@@ -153,7 +154,8 @@ def _decode(path: str | Path, flags: int) -> NDArray[Any]:
             f"{path}: is not an image that can be read: it ends too early; is it whole?"
         )
     try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
+        with in_silence():
+            image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     except cv2.error:
         image = None
     if image is None:

@@ -1,4 +1,4 @@
-"""OpenCV in the caller's thread alone, without changing what the caller has set."""
+"""OpenCV in the caller's thread alone, and in silence, without changing what the caller has set."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import cv2
 _lock = threading.Lock()
 _inside = 0
 _before = 1
+_quiet = 0
+_level = 0
 
 
 @contextmanager
@@ -34,3 +36,24 @@ def one_thread() -> Iterator[None]:
             _inside -= 1
             if _inside == 0 and _before != 1:
                 cv2.setNumThreads(_before)
+
+
+@contextmanager
+def in_silence() -> Iterator[None]:
+    """OpenCV prints nothing inside the block: what it says of a damaged file, the caller says.
+
+    The level belongs to the whole process and is put back like the number of threads above.
+    """
+    global _quiet, _level
+    log = cv2.utils.logging
+    with _lock:
+        _quiet += 1
+        if _quiet == 1:
+            _level = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        with _lock:
+            _quiet -= 1
+            if _quiet == 0:
+                log.setLogLevel(_level)

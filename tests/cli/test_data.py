@@ -20,3 +20,13 @@ def test_data_show_check_split_and_convert(run, labelled_folder, tmp_path):
     assert run("data", "convert", data, target, "--to", "cornell")[0] == 0
     assert json.loads(run("data", "check", f"cornell:{target}", "--json")[1])["labelled"] == 8
     assert "not empty" in complaint(run("data", "convert", data, target, "--to", "cornell"))
+
+
+def test_no_bar_goes_into_a_file_and_a_failure_is_one_line(run, labelled_folder, tmp_path):
+    data = f"folder:{labelled_folder}"
+    assert run("data", "check", data)[2] == ""
+    assert run("data", "convert", data, tmp_path / "whole")[2] == ""
+    broken = json.loads((labelled_folder / "labels.json").read_text())["images"][-1]["rgb"]
+    (labelled_folder / broken).write_text("no image")
+    assert broken in complaint(run("data", "convert", data, tmp_path / "half"))
+    assert not [path for path in tmp_path.iterdir() if "half" in path.name]

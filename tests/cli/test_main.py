@@ -7,7 +7,7 @@ import sys
 import pytest
 from toys import complaint
 
-from graspling.cli import VERBS
+from graspling.cli import VERBS, main
 
 
 def test_help_lists_every_command(run):
@@ -51,6 +51,22 @@ def test_the_first_help_needs_neither_numpy_nor_opencv():
     code = "import sys; from graspling.cli import main; main([]); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'numpy'" not in done.stdout and "'cv2'" not in done.stdout
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "help"])
+def test_help_of_a_group_lists_its_commands(run, word):
+    status, out, err = run("data", word)
+    members = [name for name in VERBS if name.startswith("data ")]
+    assert status == 0 and not err
+    assert all(name in out for name in members) and "detect" not in out
+
+
+def test_without_a_standard_output_the_command_still_works(run, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)  # as after >&-
+        status = main(["--version"])
+    assert status == 0
+    assert run("--version")[0] == 0
 
 
 def test_interrupting_is_quiet(run, monkeypatch):

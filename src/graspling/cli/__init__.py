@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
         return status
     except BrokenPipeError:
         # Nobody reads standard output any more; Python would complain again when it exits.
@@ -105,6 +106,10 @@ def _run(arguments: list[str]) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"graspling {__version__}")
         return 0
+    group = [name for name in VERBS if name.startswith(f"{arguments[0]} ")]
+    if group and arguments[0] not in VERBS and arguments[1:2] and arguments[1] in _HELP:
+        print(usage(group))
+        return 0
     name, rest = _choose(arguments)
     from graspling.cli.parse import parse
 
@@ -132,17 +137,17 @@ def _choose(arguments: list[str]) -> tuple[str, list[str]]:
             return name, arguments[words:]
     members = [name for name in VERBS if name.startswith(f"{arguments[0]} ")]
     given = " ".join(arguments[: 2 if members else 1])
-    if members and (len(arguments) == 1 or arguments[1] in _HELP):
+    if members and len(arguments) == 1:
         given, expected = arguments[0], "needs one more word"
     else:
         expected = "is no command"
     raise UsageError(f"{given!r} {expected}; choose one of {', '.join(members or VERBS)}")
 
 
-def usage() -> str:
+def usage(names: Sequence[str] = tuple(VERBS)) -> str:
     """The list of commands."""
-    width = max(map(len, VERBS))
-    lines = [f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items()]
+    width = max(map(len, names))
+    lines = [f"  {name:<{width}}  {VERBS[name].help}" for name in names]
     return "\n".join(
         [
             "usage: graspling COMMAND [options]",
@@ -165,6 +170,11 @@ def _complain(message: object, status: int) -> int:
         import traceback
 
         traceback.print_exc()
+    if "tqdm" in sys.modules:  # an error stands in a line of its own
+        from tqdm import tqdm
+
+        for bar in list(getattr(tqdm, "_instances", ())):
+            bar.close()
     line = " ".join(str(message).split())
     print(f"graspling: error: {line}", file=sys.stderr)
     return status

@@ -120,7 +120,7 @@ def verify(options: Verify) -> None:
     )
     simulator = Simulator(settings)
     kinds = KINDS if options.scene == "mixed" else (options.scene,)
-    with tqdm(unit="grasp", delay=2, file=sys.stderr, leave=False) as bar:
+    with tqdm(unit="grasp", delay=2, file=sys.stderr, leave=False, disable=None) as bar:
 
         def progress(kind: str, done: int, wanted: int) -> None:
             bar.set_description(kind, refresh=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from graspling.datasets.bar import bar
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
 from graspling.grasps import Grasps
@@ -94,7 +94,7 @@ def check(dataset: Dataset, *, progress: bool = True) -> Report:
     sizes: dict[str, int] = {}
     outside = negatives = known = total = 0
     ids = dataset.ids + dataset.unlabelled_ids
-    for sample_id in tqdm(ids, desc="check", unit="img", disable=not progress, leave=False):
+    for sample_id in bar(ids, "check", progress):
         try:
             sample = dataset[sample_id]
             height, width = sample.size

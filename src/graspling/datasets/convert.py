@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from graspling.datasets.bar import bar
 from graspling.datasets.cornell import assumed_camera, range_to_z
 from graspling.datasets.folder import FILE, SCHEMA, VERSION, Folder
 from graspling.datasets.sample import Dataset, Sample
@@ -49,9 +49,7 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
         ids = dataset.ids + dataset.unlabelled_ids
         names = [
             (writer.write(dataset[sample_id], number), sample_id)
-            for number, sample_id in enumerate(
-                tqdm(ids, desc="convert", unit="img", disable=not progress, leave=False)
-            )
+            for number, sample_id in enumerate(bar(ids, "convert", progress))
         ]
         writer.finish(names)
         if target.exists():
