@@ -52,7 +52,7 @@ class Parsed:
     faults: list[Fault] = field(default_factory=list)
 
 
-class _RowError(Exception):
+class RowError(Exception):
     """Why a row is left out."""
 
     def __init__(self, message: str, malformed: bool = True) -> None:
@@ -73,24 +73,25 @@ def _parse_cornell(text: str, source: str) -> Parsed:
                 line = number
                 corners.append(_numbers(row.split(), "x y", allow_nan=True))
             line = rows[first][0]
-            _check_rectangle(np.array(corners))
+            check_rectangle(np.array(corners))
             rectangles.append(corners)
-        except _RowError as error:
+        except RowError as error:
             faults.append(Fault(line, str(error), source, error.malformed))
     return Parsed(Grasps.from_rectangles(np.array(rectangles)), faults)
 
 
-def _check_rectangle(corners: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+def check_rectangle(corners: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+    """Raises RowError when (N, 2) corners, pixels, are no rectangle."""
     if len(corners) < 4:
-        raise _RowError(f"the last rectangle has {len(corners)} corners, expected 4")
+        raise RowError(f"the last rectangle has {len(corners)} corners, expected 4")
     if np.isnan(corners).any():
-        raise _RowError("a rectangle with NaN was dropped", malformed=False)
+        raise RowError("a rectangle with NaN was dropped", malformed=False)
     p0, p1, p2, p3 = corners
     diagonal = max(np.linalg.norm(p2 - p0), np.linalg.norm(p3 - p1))
     if np.linalg.norm(p0 + p2 - p1 - p3) / 2 > _SKEW * diagonal:
-        raise _RowError("these four corners form no rectangle; is a line missing above?")
+        raise RowError("these four corners form no rectangle; is a line missing above?")
     if min(np.linalg.norm(p1 - p0 + p2 - p3), np.linalg.norm(p2 - p1 + p3 - p0)) == 0:
-        raise _RowError("the rectangle has an edge of length 0")
+        raise RowError("the rectangle has an edge of length 0")
 
 
 def _write_cornell(grasps: Grasps) -> str:
@@ -124,9 +125,9 @@ def _parse_multi_object(text: str, source: str) -> Parsed:
 def _multi_object_row(row: str) -> list[float]:
     number, left, top, right, bottom = _numbers(row.split(), "class x_min y_min x_max y_max")
     if number == 0:
-        raise _RowError("class 0 is the background, not a grasp", malformed=False)
+        raise RowError("class 0 is the background, not a grasp", malformed=False)
     if number not in range(1, _CLASSES + 1):
-        raise _RowError(f"class {number:g}, expected a whole number from 1 to {_CLASSES}")
+        raise RowError(f"class {number:g}, expected a whole number from 1 to {_CLASSES}")
     # the classes count from -90 degrees, counter-clockwise as seen, that is against our sense
     degrees = 90 - _BIN_DEG * (number - 1)
     centre = [(left + right) / 2, (top + bottom) / 2]
@@ -159,7 +160,7 @@ def _numbers(cells: list[str], expected: str, allow_nan: bool = False) -> list[f
     usable = all(math.isfinite(n) or (allow_nan and math.isnan(n)) for n in numbers)
     if len(numbers) != len(expected.replace(";", " ").split()) or not usable:
         shown = " ".join(cells)
-        raise _RowError(f'got "{shown[:60]}", expected the numbers "{expected}"')
+        raise RowError(f'got "{shown[:60]}", expected the numbers "{expected}"')
     return numbers
 
 
@@ -172,11 +173,11 @@ def _by_row(read: Callable[[str], list[float]]) -> Callable[[str, str], Parsed]:
             try:
                 grasp = read(row)
                 if min(grasp[3:]) <= 0:
-                    raise _RowError(
+                    raise RowError(
                         f"opening {grasp[3]:g} and jaw {grasp[4]:g}, expected more than 0"
                     )
                 table.append(grasp)
-            except _RowError as error:
+            except RowError as error:
                 faults.append(Fault(line, str(error), source, error.malformed))
         return Parsed(Grasps.from_arrays(*np.array(table).reshape(-1, 5).T), faults)
 

@@ -52,13 +52,16 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
     return check_rgb(image[..., ::-1] if image.ndim == 3 else image, str(path))
 
 
-def read_depth(path: str | Path, unit: float | str | None = None) -> NDArray[np.float32]:
+def read_depth(
+    path: str | Path, unit: float | str | None = None, *, unit_from: str = "--depth-unit"
+) -> NDArray[np.float32]:
     """Read depth: (H, W) float32, metres along the optical axis, 0 = missing.
 
     Args:
         path: a 16-bit PNG (or TIFF, NPY of integers), which needs ``unit``, or a TIFF or NPY of
             floating point numbers, which are metres.
         unit: metres a count, or a text for :func:`parse_depth_unit`; only integers use it.
+        unit_from: where the caller takes the unit from, for the message when there is none.
 
     Raises:
         InputError: the file is missing, no depth image, integer without a unit, 8-bit, without any
@@ -77,7 +80,7 @@ def read_depth(path: str | Path, unit: float | str | None = None) -> NDArray[np.
         if unit is None:
             raise InputError(
                 f"{path}: holds integers ({image.dtype}); state their unit: "
-                "--depth-unit mm, 0.1mm or the metres of one count"
+                f"{unit_from} mm, 0.1mm or the metres of one count"
             )
         image = image.astype(np.float32) * np.float32(parse_depth_unit(unit))
     depth = check_depth(image, str(path))

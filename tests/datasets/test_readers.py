@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ import pytest
 from graspling.datasets import DATASETS, Dataset, Sample, open_dataset
 from graspling.errors import InputError
 
+CAMERA = {"fx": 150, "fy": 150, "cx": 79.5, "cy": 59.5, "width": 160, "height": 120}
 Make = Callable[[Path], Path]
 
 # (function in fakes.py, spec with the folder to be filled in)
@@ -184,6 +186,49 @@ def test_folder_faults_name_the_place(fakes: ModuleType, tmp_path: Path) -> None
     faults = [str(fault) for fault in open_dataset(f"folder:{tmp_path}").verify()]
     assert len(faults) == 3
     assert all(f"labels.json: images[1].grasps[{n + 1}]" in f for n, f in enumerate(faults))
+
+
+@pytest.mark.parametrize(
+    ("grasps", "words"),
+    [
+        (None, r"images\[1\] is labelled and has no list \"grasps\""),
+        ([{"u": 9, "v": 9, "angle_rad": 45, "width_px": 9}], "grasps.0.: angle_rad is 45.*radians"),
+        ([{"corners": [[0, 0], [100, 0], [50, 50], [0, 30]]}], "grasps.0.: .* form no rectangle"),
+    ],
+)
+def test_folder_reports_labels_that_say_something_else(
+    grasps: object, words: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    """What could be read, but surely was not meant so."""
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    document["images"][1]["grasps"] = grasps
+    if grasps is None:
+        del document["images"][1]["grasps"]
+    path.write_text(json.dumps(document))
+    (fault,) = open_dataset(f"folder:{tmp_path}").verify()
+    assert re.search(words, str(fault)) and fault.malformed
+    with pytest.raises(InputError, match=words):
+        open_dataset(f"folder:{tmp_path},strict=true").verify()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"depth_unit": None}, r'state their unit: "depth_unit" in .*labels.json'),
+        ({"depth_unit": "furlong"}, r"labels.json: depth unit 'furlong'"),
+        ({"intrinsics": {"fx": 1}}, r"labels.json: intrinsics are"),
+        ({"intrinsics": CAMERA | {"fx": "wide"}}, r"labels.json: intrinsics: fx is 'wide'"),
+        ({"intrinsics": CAMERA | {"width": 320}}, r"labels.json: .* 320x120, .* is 160x120"),
+    ],
+)
+def test_folder_names_the_file_whose_setting_is_wrong(
+    change: dict[str, object], words: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    path = fakes.folder(tmp_path) / "labels.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=words):
+        open_dataset(f"folder:{tmp_path}")["image 0"]
 
 
 @pytest.mark.parametrize(

@@ -30,21 +30,28 @@ The file is a JSON object::
 - ``grasps``, ``negatives`` (grasps that would fail): either centre ``u``, ``v`` in pixels (right,
   down), ``angle_rad`` of the opening direction (from +u towards +v), opening ``width_px`` and plate
   length ``jaw_px`` (default: half the width), or four ``corners`` whose first edge is the opening
-  direction. Malformed grasps are skipped and reported with their place in the file.
+  direction. Malformed grasps are skipped and reported with their place in the file;
+  so are an angle beyond one turn (degrees?), corners of no rectangle and a labelled image without
+  ``grasps``.
 
 Terms: yours. Splits: ``splits/NAME.json`` beside it, see :mod:`graspling.datasets.splits`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from graspling.camera import Intrinsics
 from graspling.datasets.reading import read_json
 from graspling.datasets.sample import Dataset, FileFault, Frame, Labels
 from graspling.errors import InputError
+from graspling.formats import RowError, check_rectangle
+from graspling.frames import parse_depth_unit
 from graspling.grasps import Grasps
 from graspling.image import read_depth, read_mask, read_rgb
 
@@ -127,19 +134,32 @@ class Folder(Dataset):
         settings = self._defaults | self._entries[sample_id]
         rgb, depth, mask = (self._path(sample_id, role) for role in _IMAGES)
         unit, camera = settings["depth_unit"], settings["intrinsics"]
+        file = self.root / FILE
         try:
+            unit = None if unit is None else parse_depth_unit(unit)
             intrinsics = None if camera is None else Intrinsics(**camera)
         except TypeError:
             raise InputError(
-                f"{self.root / FILE}: intrinsics are {camera!r}, "
-                "expected fx, fy, cx, cy, width, height"
+                f"{file}: intrinsics are {camera!r}, expected fx, fy, cx, cy, width, height"
             ) from None
-        return Frame(
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        frame = Frame(
             rgb=None if rgb is None else read_rgb(rgb),
-            depth=None if depth is None else read_depth(depth, unit),
+            depth=None
+            if depth is None
+            else read_depth(depth, unit, unit_from=f'"depth_unit" in {file}:'),
             mask=None if mask is None else read_mask(mask),
             intrinsics=intrinsics,
         )
+        if intrinsics is not None:
+            height, width = frame.arrays[0].shape[:2]
+            if (width, height) != (intrinsics.width, intrinsics.height):
+                raise InputError(
+                    f"{file}: the intrinsics are for {intrinsics.width}x{intrinsics.height}, "
+                    f"{sample_id!r} is {width}x{height}"
+                )
+        return frame
 
     def read_labels(self, sample_id: str) -> Labels:
         if self._entries[sample_id]["state"] != "labelled":
@@ -152,8 +172,14 @@ class Folder(Dataset):
         return Labels(grasps, negatives, tuple(faults))
 
     def _read(self, sample_id: str, key: str) -> tuple[Grasps, list[FileFault]]:
-        place = f"images[{self._numbers[sample_id]}].{key}"
-        rows = self._entries[sample_id].get(key, [])
+        image = f"images[{self._numbers[sample_id]}]"
+        place = f"{image}.{key}"
+        if key not in self._entries[sample_id]:
+            line = (
+                f'{image} is labelled and has no list "{key}"; [] says that nothing can be grasped'
+            )
+            return Grasps.empty(), [FileFault(FILE, 0, line)]
+        rows = self._entries[sample_id][key]
         if not isinstance(rows, list):
             return Grasps.empty(), [FileFault(FILE, 0, f"{place}: expected a list")]
         parts, faults = [], []
@@ -170,8 +196,13 @@ def _grasp(row: Any) -> Grasps:
     if not isinstance(row, Mapping):
         raise InputError(f"expected an object, got {row!r}")
     if "corners" not in row:
-        return Grasps.from_records([row])
+        grasp = Grasps.from_records([row])
+        if abs(float(row["angle_rad"])) > 2 * math.pi:
+            raise InputError(f"angle_rad is {row['angle_rad']}, expected radians")
+        return grasp
     try:
-        return Grasps.from_rectangles([row["corners"]])
-    except (TypeError, ValueError) as error:  # InputError is a ValueError too
+        grasp = Grasps.from_rectangles([row["corners"]])
+        check_rectangle(np.array(row["corners"], dtype=float))
+        return grasp
+    except (TypeError, ValueError, RowError) as error:  # InputError is a ValueError too
         raise InputError(f"corners: {error}") from None

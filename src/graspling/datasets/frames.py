@@ -69,7 +69,11 @@ class Frames(Dataset):
         paths = self._paths[sample_id]
         return Frame(
             rgb=None if paths.rgb is None else read_rgb(paths.rgb),
-            depth=None if paths.depth is None else read_depth(paths.depth, self.depth_unit),
+            depth=None
+            if paths.depth is None
+            else read_depth(
+                paths.depth, self.depth_unit, unit_from="the data's option depth_unit="
+            ),
         )
 
     def read_labels(self, sample_id: str) -> Labels:
