@@ -85,6 +85,27 @@ def test_noise_is_reported_and_not_hidden() -> None:
     assert mm < 4 * solution.spread_m * 1e3 and degrees < 4 * np.rad2deg(solution.spread_rad)
 
 
+@pytest.mark.parametrize(("setup", "want"), [("eye-in-hand", HAND_EYE), ("eye-to-hand", BASE_EYE)])
+def test_a_robot_that_is_a_little_off_does_not_carry_the_camera_away(setup, want) -> None:
+    """0.5 mm and 0.05 degrees an axis at the hand: the corners, seen ten times better, must not be
+    explained by a camera that is elsewhere."""
+    errors, promised = [], []
+    for seed in range(4):
+        robot, boards = truth(setup, 15, seed)
+        rng = np.random.default_rng(seed)
+        for row in range(15):
+            turn = rng.normal(0, np.deg2rad(0.05), 3).tolist()
+            robot[row] = robot[row] @ rigid(turn, rng.normal(0, 0.0005, 3).tolist())
+        solution = calibrate(views_of(boards, 0.1), robot, setup, 600)  # type: ignore[arg-type]
+        errors.append(off(solution.hand_eye.transform, want))
+        promised.append((solution.spread_m * 1e3, np.rad2deg(solution.spread_rad)))
+        assert solution.kept.all()
+    mm, degrees = np.sqrt(np.square(errors).mean(axis=0))
+    assert mm < 1 and degrees < 0.1
+    np.testing.assert_array_less([mm, degrees], 3 * np.mean(promised, axis=0))
+    np.testing.assert_array_less(np.mean(promised, axis=0), [1, 0.15])
+
+
 @pytest.mark.parametrize("setup", ["eye-in-hand", "eye-to-hand"])
 def test_swapped_input_is_named(setup: str) -> None:
     robot, boards = truth(setup, 12, seed=2)
@@ -181,11 +202,21 @@ def test_robot_poses_in_every_layout(tmp_path) -> None:
         (json.dumps([{"position": [0, 0, 0], "quaternion": [1, 1, 0, 0]}]), "expected 1"),
         (json.dumps([{"x": 1}]), "pose 1: expected pose"),
         (json.dumps([[[1, 2], [3, 4]]]), "pose 1: the pose"),
+        (
+            json.dumps([(pose * 1.1).tolist() for pose in robot]),
+            "pose 1: the pose: .*a rotation and a shift",
+        ),
+        (
+            json.dumps([pose.T.tolist() for pose in robot]),
+            "pose 1: the pose: .*a rotation and a shift",
+        ),
         ("{}", "list of poses"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=words):
             read_poses(path, images)
+    with pytest.raises(InputError, match="cannot read the robot poses .*none.json"):
+        read_poses(tmp_path / "none.json", images)
     table.write_text("x,y,z,rx,ry,rz\n0,0,0,0,90,0\n")
     with pytest.raises(InputError, match="degrees"):
         read_poses(table, images[:1])

@@ -31,8 +31,11 @@ _READ = {
 }  # fmt: skip
 
 
-def read_document(path: str | Path) -> Any:
+def read_document(path: str | Path, what: str = "camera file") -> Any:
     """What a JSON or YAML file holds; of a RealSense listing, its one block of intrinsics.
+
+    Args:
+        what: the file is, for the message.
 
     Raises:
         InputError: the file cannot be read or is neither.
@@ -41,7 +44,7 @@ def read_document(path: str | Path) -> Any:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise InputError(f"cannot read the camera file {path}: {reason}") from None
+        raise InputError(f"cannot read the {what} {path}: {reason}") from None
     try:
         return json.loads(text)  # first: YAML 1.1 takes 5e2 for a word
     except json.JSONDecodeError:
@@ -52,7 +55,7 @@ def read_document(path: str | Path) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"camera file {path}: neither JSON nor YAML: {reason}") from None
+        raise InputError(f"{what} {path}: neither JSON nor YAML: {reason}") from None
 
 
 def _listing(text: str, path: str | Path) -> dict[str, Any]:

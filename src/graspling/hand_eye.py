@@ -24,6 +24,7 @@ Setup = Literal["eye-in-hand", "eye-to-hand"]
 
 SCHEMA = "graspling/hand-eye"
 SCHEMA_VERSION = 1
+_FARTHEST = 10.0  # metres
 SETUPS: tuple[Setup, ...] = ("eye-in-hand", "eye-to-hand")
 
 
@@ -48,7 +49,7 @@ class HandEye:
     def __post_init__(self) -> None:
         if self.setup not in SETUPS:
             raise InputError(f"hand-eye: setup is {self.setup!r}, expected {' or '.join(SETUPS)}")
-        object.__setattr__(self, "transform", rigid(self.transform))
+        object.__setattr__(self, "transform", in_metres(rigid(self.transform), "hand-eye"))
 
     def robot_from_camera(self, base_from_hand: ArrayLike | None = None) -> Floats:
         """(4, 4), points of the camera frame to the robot's base.
@@ -83,7 +84,7 @@ class HandEye:
         Raises:
             InputError: it cannot be read or is no hand-eye calibration.
         """
-        document = read_document(path)
+        document = read_document(path, "hand-eye file")
         if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
             raise InputError(
                 f'{path}: is no hand-eye calibration ("schema": "{SCHEMA}"); '
@@ -101,11 +102,20 @@ class HandEye:
             raise InputError(f"{path}: {error}") from None
 
 
+def in_metres(pose: Floats, name: str) -> Floats:
+    """The pose (4, 4), unless it is so far away that its unit must be another; then InputError."""
+    if (far := float(np.linalg.norm(pose[:3, 3]))) > _FARTHEST:
+        raise InputError(f"{name}: lies {far:.0f} m away: millimetres? expected metres")
+    return pose
+
+
 def matrix_of(value: Any, name: str) -> Floats:
     """A rigid (4, 4) from nested lists; raises InputError when it is none."""
     try:
-        return rigid(np.array(value, dtype=np.float64))
+        matrix = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{name} is not a 4 x 4 matrix of numbers") from None
+    try:
+        return rigid(matrix)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None

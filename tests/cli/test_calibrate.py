@@ -54,6 +54,17 @@ def test_calibrate_says_what_is_wrong(run, cell, tmp_path):
     assert "are the lengths right" in complaint(run(*small))
 
 
+def test_images_that_do_not_fit_are_named(run, cell, tmp_path):
+    poses = json.loads((cell / "poses.json").read_text())
+    poses[2][0][3] += 0.05
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps(poses))
+    out = tmp_path / "hand_eye.json"
+    status, text, err = run(*words(cell, "--poses", path, "--out", out))
+    assert status == 0 and "7 of 8 images agree" in text
+    assert "left out: 2.png" in err
+
+
 def test_the_board_that_is_printed_is_found(run, tmp_path):
     out = tmp_path / "board.png"
     status, text, _ = run("calibrate", "board", "--out", out, "--dpi", 72)

@@ -245,6 +245,30 @@ def test_poses_need_what_they_need(run, toy_model, posed, frame, tmp_path):
     more = ["--gripper", "panda", "--hand-eye", hand_eye, "--robot-pose", pose, "--json", "-"]
     status, out, _ = run(*posed, "--model", model, *more)
     assert status == 0 and json.loads(out)["pose_frame"] == "robot"
+    pose.write_text(json.dumps({"position": [0, 0, 0.1], "quaternion": [0, 0, 0, 1]}))
+    assert run(*posed, "--model", model, *more)[0] == 0
+    far = np.eye(4)
+    far[:3, 3] = 400, 100, 600
+    for text, words in (
+        (json.dumps(far.tolist()), "millimetres"),
+        ("[1, 2]", "the pose"),
+        ("{", "robot pose file"),
+    ):
+        pose.write_text(text)
+        assert words in complaint(run(*posed, "--model", model, *more))
+    hand_eye.write_text(HandEye("eye-to-hand", np.eye(4)).to_json().replace("0.0", "900.0", 1))
+    assert "hand_eye.json" in complaint(run(*posed, "--model", model, *more))
+    with pytest.raises(InputError, match="millimetres"):
+        HandEye("eye-to-hand", far)
+
+
+def test_a_registration_in_millimetres_is_refused():
+    camera = {"fx": 100, "fy": 100, "cx": 50, "cy": 50, "width": 100, "height": 100}
+    matrix = np.eye(4)
+    matrix[0, 3] = 15
+    document = {"colour": camera, "depth": camera, "colour_from_depth": matrix.tolist()}
+    with pytest.raises(InputError, match="millimetres"):
+        CameraFile.from_dict(document)
 
 
 def test_options_of_a_critic_that_nobody_asks_are_refused(run, toy_model, frame):

@@ -105,7 +105,8 @@ def complain(
         )
     raise InputError(
         f"{head}, although both turned alike: are the lengths right? Check the square of the "
-        "board, the unit of the robot's positions (metres) and the intrinsics"
+        "board, the unit of the robot's positions (metres), the intrinsics and, of quaternions, "
+        "the order x, y, z, w"
     )
 
 

@@ -35,7 +35,7 @@ def read_poses(path: str | Path, images: Sequence[Path]) -> Floats:
     poses, names = [], []
     for number, record in enumerate(records, start=1):
         try:
-            poses.append(_pose(record))
+            poses.append(pose_of(record))
         except InputError as error:
             raise InputError(f"{path}: pose {number}: {error}") from None
         named = isinstance(record, Mapping) and record.get("image")
@@ -59,7 +59,7 @@ def read_poses(path: str | Path, images: Sequence[Path]) -> Floats:
 
 
 def _json(path: Path) -> list[Any]:
-    document = read_document(path)
+    document = read_document(path, "robot poses")
     if isinstance(document, Mapping):
         document = document.get("poses")
     if not isinstance(document, list) or not document:
@@ -76,13 +76,14 @@ def _csv(path: Path) -> list[dict[str, str]]:
             ]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise InputError(f"cannot read the poses {path}: {reason}") from None
+        raise InputError(f"cannot read the robot poses {path}: {reason}") from None
     if not rows:
         raise InputError(f"{path}: holds no poses")
     return rows
 
 
-def _pose(record: Any) -> Floats:
+def pose_of(record: Any) -> Floats:
+    """(4, 4) from one pose in any of the layouts above; raises InputError when it is none."""
     if not isinstance(record, Mapping):
         return matrix_of(record, "the pose")
     if "pose" in record:

@@ -9,7 +9,7 @@ refine X and Y together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from graspling.calibration.board import View
 from graspling.calibration.doubts import agreement, complain, enough_motion
+from graspling.calibration.refine import Scene, refine, residuals, standard_error
 from graspling.hand_eye import HandEye, Setup
 
 Floats = NDArray[np.float64]
@@ -27,7 +28,6 @@ _DRAWS, _SUBSET = 60, 5
 _NEAR_M, _NEAR_RAD = 0.012, np.deg2rad(1.5)  # an image agrees with a solution
 _LEAST_SHARE = 0.6  # of the images that must agree
 _NOISY_M, _NOISY_RAD = 0.003, np.deg2rad(0.5)
-_HUBER = 2.0  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,9 @@ def calibrate(
         complain(robot, boards, setup, other, 0 if kept is None else int(kept.sum()))
     assert kept is not None  # complain raises
     eye, fixed = _linear(robot[kept], boards[kept])
+    scene = Scene(robot, views, kept, setup, focal)
     for _ in range(3):
-        eye, fixed = _refine(eye, fixed, robot, views, kept, focal)
+        eye, fixed, noise = refine(eye, fixed, scene)
         away_m, away_rad = agreement(eye, fixed, robot, boards)
         limits = [
             max(4 * 1.4826 * float(np.median(away[kept])), least)
@@ -92,13 +93,14 @@ def calibrate(
         if now.sum() < _SUBSET or (now == kept).all():
             break
         kept = now
+        scene = replace(scene, kept=kept)
     errors = np.array(
         [
-            np.sqrt((_residuals(eye, fixed, robot[i], view, focal) ** 2).mean() * 2)
+            np.sqrt((residuals(eye, fixed, robot[i], view, focal) ** 2).mean() * 2)
             for i, view in enumerate(views)
         ]
     )
-    spread = _spread(eye, fixed, robot, views, kept, focal)
+    spread = standard_error(eye, fixed, scene, noise)
     lines = _warnings(away_m, away_rad, kept, spread)
     report: dict[str, Any] = {
         "images": len(views),
@@ -188,62 +190,3 @@ def _linear(robot: Floats, boards: Floats) -> tuple[Floats, Floats]:
 def _logs(rotations: Floats) -> Floats:
     """(N, 3) rotation vectors."""
     return np.array([cv2.Rodrigues(turn)[0].ravel() for turn in rotations])
-
-
-def _residuals(eye: Floats, fixed: Floats, robot: Floats, view: View, focal: float) -> Floats:
-    """(2 K,) pixels between the corners seen and where the solution puts them."""
-    pose = np.linalg.inv(robot @ eye) @ fixed
-    points = view.points @ pose[:3, :3].T + pose[:3, 3]
-    away = points[:, :2] / np.maximum(points[:, 2:], 1e-3) - view.rays
-    return np.asarray(away.ravel() * focal)
-
-
-def _moved(pose: Floats, step: Floats) -> Floats:
-    out = pose.copy()
-    out[:3, :3] = pose[:3, :3] @ cv2.Rodrigues(step[:3])[0]
-    out[:3, 3] += step[3:]
-    return out
-
-
-def _refine(
-    eye: Floats, fixed: Floats, robot: Floats, views: Sequence[View], kept: Bools, focal: float
-) -> tuple[Floats, Floats]:
-    """Least squares of the corners over X and Y (Gauss-Newton, Huber's weights)."""
-    rows = [int(row) for row in np.flatnonzero(kept)]
-
-    def errors(step: Floats) -> Floats:
-        x, y = _moved(eye, step[:6]), _moved(fixed, step[6:])
-        return np.concatenate([_residuals(x, y, robot[i], views[i], focal) for i in rows])
-
-    for _ in range(10):
-        start = errors(np.zeros(12))
-        slope = np.stack([(errors(h) - start) / 1e-6 for h in np.eye(12) * 1e-6], axis=1)
-        weight = np.minimum(1, _HUBER / np.maximum(np.abs(start), 1e-9))
-        normal = slope.T @ (slope * weight[:, None])
-        step = np.linalg.solve(
-            normal + 1e-9 * np.diag(np.diag(normal)), -slope.T @ (weight * start)
-        )
-        change = np.asarray(step, np.float64)
-        eye, fixed = _moved(eye, change[:6]), _moved(fixed, change[6:])
-        if np.abs(step).max() < 1e-9:
-            break
-    return eye, fixed
-
-
-def _spread(
-    eye: Floats, fixed: Floats, robot: Floats, views: Sequence[View], kept: Bools, focal: float
-) -> tuple[float, float]:
-    """Standard error of X in metres and radians: the jackknife over images."""
-    rows = np.flatnonzero(kept)
-    shifts, turns = [], []
-    for row in rows:
-        fewer = kept.copy()
-        fewer[row] = False
-        other, _ = _refine(eye, fixed, robot, views, fewer, focal)
-        shifts.append(other[:3, 3] - eye[:3, 3])
-        turns.append(cv2.Rodrigues(eye[:3, :3].T @ other[:3, :3])[0].ravel())
-    factor = (len(rows) - 1) / len(rows)
-    a, b = (
-        float(np.sqrt(factor * (np.square(np.array(parts)).sum()))) for parts in (shifts, turns)
-    )
-    return a, b

@@ -26,6 +26,8 @@ from graspling.frames import read_bytes
 from graspling.pictures import write_picture
 from graspling.sources.pairs import frame_paths
 
+_LISTED = 8  # names in a warning
+
 _Setup = Annotated[
     Literal["", "eye-in-hand", "eye-to-hand"],
     tyro.conf.arg(metavar="eye-in-hand|eye-to-hand", help_behavior_hint=""),
@@ -86,13 +88,16 @@ def calibrate(options: Calibrate) -> None:
         rows.append(row)
         views.append(view)
         pictures.append(grey)
-    notes = [f"no board found in {', '.join(lost)}"] if lost else []
+    notes = [f"no board found in {_listed(lost)}"] if lost else []
     focal = (intrinsics.fx + intrinsics.fy) / 2
     solution = solve(views, robot[rows], options.setup, focal)
+    names = [paths[row].name for row in rows]
+    outside = [name for name, good in zip(names, solution.kept, strict=True) if not good]
     for line in (*notes, *solution.warnings):
         warn(line)
+    if outside:
+        warn(f"left out: {_listed(outside)}")
     write_text(options.out, solution.hand_eye.to_json())
-    names = [paths[row].name for row in rows]
     written = [options.out]
     if options.report:
         files = write_report(
@@ -109,6 +114,12 @@ def calibrate(options: Calibrate) -> None:
     )
     for target in written:
         say(f"written: {target}", json_target=options.json)
+
+
+def _listed(names: list[str]) -> str:
+    """The first few names of many."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def _document(text: str, names: list[str], solution: Solution) -> dict[str, Any]:

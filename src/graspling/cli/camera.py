@@ -80,6 +80,10 @@ class CameraFile:
             transform = np.array(document["colour_from_depth"], dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError("colour_from_depth is not a 4 x 4 matrix of numbers") from None
+        if transform.shape == (4, 4) and np.abs(transform[:3, 3]).max() > 1:
+            raise InputError(
+                "colour_from_depth moves by more than 1 m: millimetres? expected metres"
+            )
         colour, depth = (Intrinsics.from_dict(document[key]) for key in ("colour", "depth"))
         return cls(metres, colour, depth, transform, colour)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.calibration.robot_poses import pose_of
 from graspling.camera import GraspPoses, Intrinsics
 from graspling.camera_files import read_document
 from graspling.card import Card
@@ -16,7 +17,7 @@ from graspling.cli.output import warn
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
-from graspling.hand_eye import HandEye, matrix_of
+from graspling.hand_eye import HandEye, in_metres
 from graspling.plane import fit_plane
 
 Floats = NDArray[np.float64]
@@ -127,11 +128,11 @@ class PoseMaker:
 
 
 def _robot_pose(path: str) -> Floats:
-    document = read_document(path)
-    if isinstance(document, Mapping):
-        document = document.get("pose", document.get("base_from_hand"))
+    document = read_document(path, "robot pose file")
+    if isinstance(document, Mapping) and "base_from_hand" in document:
+        document = document["base_from_hand"]
     try:
-        return matrix_of(document, "the pose")
+        return in_metres(pose_of(document), "the pose")
     except InputError as error:
         raise InputError(f"robot pose file {path}: {error}") from None
 
