@@ -198,15 +198,21 @@ def _fit(image: Picture, wide: int) -> Picture:
     return np.asarray(cv2.resize(image, (wide, height), interpolation=how), np.uint8)
 
 
+def check_picture_name(path: str | Path) -> str:
+    """The suffix of a picture's file, or InputError when none can be written by that name."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{path}: pictures are written as .png, .jpg or .jpeg")
+    return suffix
+
+
 def write_picture(path: str | Path, picture: Picture) -> None:
     """Write a PNG or JPEG, by the suffix, whole or not at all.
 
     Raises:
         InputError: another suffix, or the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: pictures are written as .png, .jpg or .jpeg")
+    suffix = check_picture_name(path)
     done, data = cv2.imencode(suffix, np.ascontiguousarray(picture[..., ::-1]))
     if not done:
         raise InputError(f"{path}: a picture of shape {picture.shape} cannot be encoded")

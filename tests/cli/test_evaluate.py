@@ -53,3 +53,39 @@ def test_compare_prints_the_difference(run, toy_model, labelled_folder):
 def test_data_that_cannot_be_used(run, toy_model, spec):
     complaint(run("evaluate", "--model", toy_model(), "--data", spec))
     complaint(run("data", "check", spec))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fold", 1], "--split"),
+        (["--part", "val"], "--split"),
+        (["--limit", 3], "--metric robust"),
+        (["--truth", "label"], "--metric robust"),
+        (["--rerank", "--reliability", "r.png"], "--metric robust"),
+        (["--metric", "robust", "--failures", "f.png"], "--failures"),
+        (["--metric", "robust", "--reliability", "r.png"], "--truth physics"),
+        (["--failures", "sheet.gif"], ".png"),
+        (["--json", "same.png", "--failures", "same.png"], "name of its own"),
+    ],
+)
+def test_options_that_nothing_would_read_are_refused(
+    run, toy_model, labelled_folder, options, said
+):
+    words = ["evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}"]
+    assert said in complaint(run(*words, *options))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--repeats", 0], "repeats is 0"),
+        (["--seed", -1], "seed is -1"),
+        (["--fold", 2], "--split"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused(
+    run, toy_model, labelled_folder, options, said
+):
+    words = ["compare", toy_model("a"), toy_model("b"), "--data", f"folder:{labelled_folder}"]
+    assert said in complaint(run(*words, *options))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from graspling.cli.output import progress, say, table, warn, write_json
+from graspling.cli.output import progress, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import Data, File, Json, NameWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
 from graspling.detector import load
@@ -16,8 +16,9 @@ from graspling.evaluation.compare import compare as compare_results
 from graspling.evaluation.evaluate import Result, Subset, choose
 from graspling.evaluation.evaluate import evaluate as evaluate_detector
 from graspling.evaluation.failures import failure_sheet
+from graspling.evaluation.intervals import check_bootstrap
 from graspling.evaluation.rectangle import JAW_RULES, Rule
-from graspling.pictures import write_picture
+from graspling.pictures import check_picture_name, write_picture
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Judging:
         """The data set and the images of it."""
         if not self.data:
             raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
+        if not self.split and (self.fold or self.part != "test"):
+            raise InputError(
+                f"--fold {self.fold} --part {self.part}: of which split? give --split object-wise, "
+                "image-wise or a file; without it all labelled images are judged"
+            )
         dataset = open_dataset(self.data)
         return dataset, choose(dataset, self.split, self.fold, self.part)
 
@@ -107,8 +113,32 @@ class Evaluate(Judging):
     """Write a diagram there: what holds over what the critic says."""
 
 
+_ROBUST_ONLY = (
+    "truth", "critic", "rerank", "fallback", "refine", "gripper", "focal", "distance", "limit",
+    "reliability",
+)  # fmt: skip
+
+
+def _check(options: Evaluate) -> None:
+    """Refuse, before an image is judged, what would not be read or could not be written."""
+    given = [name for name in _ROBUST_ONLY if getattr(options, name) != getattr(Evaluate(), name)]
+    if options.metric == "rectangle" and given:
+        raise InputError(f"--{given[0]} is for --metric robust")
+    if options.metric == "robust" and options.failures:
+        raise InputError(
+            "--failures is for --metric rectangle; robust draws a --reliability diagram"
+        )
+    if options.reliability and options.truth != "physics":
+        raise InputError("a reliability diagram needs --truth physics")
+    outputs = [options.failures, options.reliability]
+    for name in filter(None, outputs):
+        check_picture_name(name)
+    refuse_overlap([options.json, *outputs], [])
+
+
 def evaluate(options: Evaluate) -> None:
     """Evaluate, print and write."""
+    _check(options)
     if options.metric == "robust":
         # here: what it needs is not needed for rectangles
         from graspling.cli.robust import evaluate as evaluate_robust
@@ -191,6 +221,7 @@ def compare(options: Compare) -> None:
     """Compare, print and write."""
     if not options.a or not options.b:
         raise InputError("compare needs two models: graspling compare A B --data KIND:FOLDER")
+    check_bootstrap(options.repeats, options.seed)
     dataset, subset = options.open()
     result_a = options.run(options.a, dataset, subset)
     result_b = options.run(options.b, dataset, subset)

@@ -52,6 +52,14 @@ class Difference:
     n_objects: int
 
 
+def check_bootstrap(repeats: int, seed: int) -> None:
+    """Raises InputError when :func:`paired_bootstrap` cannot draw so."""
+    if repeats < 1:
+        raise InputError(f"repeats is {repeats}, expected how many bootstrap samples: 1 or more")
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected 0 or more")
+
+
 def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,
@@ -69,8 +77,9 @@ def paired_bootstrap(
         seed: of the generator; the same seed gives the same numbers.
 
     Raises:
-        InputError: no images, or columns of different lengths.
+        InputError: no images, columns of different lengths, no repeats or a seed below 0.
     """
+    check_bootstrap(repeats, seed)
     gain = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     if gain.ndim != 1 or len(gain) == 0 or len(gain) != len(objects):
         raise InputError(
