@@ -214,15 +214,15 @@ def test_ambiguous_labels_can_be_graded_by_their_quality() -> None:
     label = Grasps.from_arrays(50, 50, 0.0, 60, 20, quality=0.9)
     unsure = Grasps.from_arrays([50, 90, 94], [50, 90, 90], 0.0, 60, 20, quality=[0.1, 0.4, 0.2])
     ignoring = encode(label, 128, 128, ambiguous=unsure)
-    graded = encode(label, 128, 128, ambiguous=unsure, encoding=Encoding(graded=True))
+    graded = encode(label, 128, 128, ambiguous=unsure, encoding=Encoding(graded=0.5))
     assert not graded.ignored.any()
     assert (graded.inside == ignoring.inside).all()
     assert (graded.maps[1:] == ignoring.maps[1:]).all()
     assert (graded.maps[0] > 0).sum() == (ignoring.inside | ignoring.ignored).sum()
     at = graded.maps[0, 90]
     assert graded.maps[0, 50, 50] == np.float32(0.9)
-    assert at[90] == np.float32(0.4) and at[95] == np.float32(0.2)
-    again = encode(label, 128, 128, ambiguous=unsure[[2, 0, 1]], encoding=Encoding(graded=True))
+    assert at[90] == np.float32(0.2) and at[95] == np.float32(0.1)
+    again = encode(label, 128, 128, ambiguous=unsure[[2, 0, 1]], encoding=Encoding(graded=0.5))
     assert (again.maps == graded.maps).all()
 
 
@@ -246,3 +246,5 @@ def test_wrong_shapes_are_refused() -> None:
         decode(np.zeros((3, 64, 64), np.float32), top=1)
     with pytest.raises(InputError, match="taper"):
         Encoding(taper=2)
+    with pytest.raises(InputError, match="graded"):
+        Encoding(graded=-0.1)

@@ -114,17 +114,19 @@ class Encoding:
     Attributes:
         taper: how far the quality has fallen at the rim of the filled region, 0 (flat, as
             published) to 1. A tapered target has a single peak, at the grasp's centre.
-        graded: ask for the quality of ambiguous labels too, which is the share of copies that
-            hold, so that a network learns to prefer what is sure; False: their regions are
-            ignored.
+        graded: ask for this share of the quality of ambiguous labels, which is the share of copies
+            that hold, so that a network learns to prefer what is sure, 0 to 1; None: their regions
+            are ignored.
     """
 
     taper: float = 0.0
-    graded: bool = False
+    graded: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.taper <= 1.0:
             raise InputError(f"taper is {self.taper}, expected 0 (flat target) to 1")
+        if self.graded is not None and not 0.0 <= self.graded <= 1.0:
+            raise InputError(f"graded is {self.graded}, expected 0 to 1, or nothing to ignore them")
 
 
 def encode(
@@ -147,7 +149,7 @@ def encode(
         grasps: labels, pixels of a (height, width) input.
         side: the length that widths are divided by; the longer side of the input by default.
         ambiguous: grasps of which it is unknown whether they hold. Where no label covers their
-            regions, these are ignored or, with ``encoding.graded``, hold their quality alone.
+            regions, these are ignored or, with ``encoding.graded``, ask for quality alone.
     """
     encoding = encoding or Encoding()
     length = float(max(height, width) if side is None else side)
@@ -167,11 +169,11 @@ def encode(
     maps[0, inside] *= 1.0 - encoding.taper * nearest[inside]
 
     ignored = np.zeros((height, width), dtype=bool)
-    if ambiguous is not None and encoding.graded:
+    if ambiguous is not None and encoding.graded is not None:
         unsure = ambiguous[np.lexsort(ambiguous.columns)]
         owner, nearest = _owners(unsure, height, width)
         graded = (owner >= 0) & ~inside
-        falling = 1.0 - encoding.taper * nearest[graded]
+        falling = encoding.graded * (1.0 - encoding.taper * nearest[graded])
         maps[0, graded] = unsure.quality[owner[graded]] * falling
     elif ambiguous is not None:
         for _, pixel, _ in _regions(ambiguous, height, width):

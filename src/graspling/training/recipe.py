@@ -90,7 +90,7 @@ class Recipe:
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     ema: float = 0.0
     taper: float = 0.0
-    graded: bool = False
+    graded: float | None = None
     loss: LossSettings = field(default_factory=LossSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
     decoding: Decoding = field(default_factory=Decoding)
