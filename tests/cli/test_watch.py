@@ -102,8 +102,51 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         ((frames, "--give-up", -1), "above 0"),
         ((frames, "--gripper", "tongs"), "'tongs'"),
         ((frames, "--pictures", frames / "0.png"), "is a file"),
+        ((frames, "--top", 0), "top is 0"),
+        ((frames, "--threshold", 2), "threshold is 2"),
+        (("realsense,widht=3",), "no option 'widht'"),
     ]:
         assert message in complaint(run("watch", *words, *(("--model", toy_model()) * bool(words))))
+
+
+def test_frames_that_can_all_not_be_used_are_an_error_also_with_a_limit(
+    run, frames: Path, toy_model: ToyModel
+):
+    status, _, err = run("watch", frames, "--model", toy_model(modality="depth"), "--frames", 2)
+    assert status == 1 and "none of 2 frames can be used" in err
+
+
+def test_a_detector_with_a_critic_watches_frame_by_frame(run, tmp_path: Path):
+    depth = np.full((120, 160), 700, np.uint16)
+    depth[50:62, 40:110] = 650
+    (tmp_path / "d").mkdir()
+    cv2.imwrite(str(tmp_path / "d" / "0_depth.png"), depth)
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(
+        "depth_unit: mm\nfx: 150\nfy: 150\ncx: 79.5\ncy: 59.5\nwidth: 160\nheight: 120\n"
+    )
+    words = ("watch", tmp_path / "d", "--model", "prop_gqcnn", "--camera", camera)
+    assert "--no-track" in complaint(run(*words))
+    status, text, err = run(*words, "--no-track", "--json")
+    assert status == 0, err
+    row = json.loads(text)
+    assert row["grasps"] and row["grasps"][0]["z_m"] > 0.5 and row["track"] is None
+
+
+def test_a_camera_at_another_height_is_told_once(run, toy_model: ToyModel, tmp_path: Path):
+    (tmp_path / "d").mkdir()
+    for number in range(3):
+        depth = np.full((128, 128), 4000, np.uint16)
+        depth[64:77, 54:67] = 3950
+        cv2.imwrite(str(tmp_path / "d" / f"{number}_depth.png"), depth)
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(
+        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
+    )
+    words = ("watch", tmp_path / "d", "--camera", camera, "--model")
+    status, _, err = run(*words, "graspling_s-generated-depth")
+    assert status == 0 and err.count("the camera is 4.00 m above the table") == 1
+    assert "above the table" not in run(*words, toy_model(modality="depth"))[2]
 
 
 def test_ctrl_c_ends_it_with_a_summary(frames: Path, toy_model: ToyModel):

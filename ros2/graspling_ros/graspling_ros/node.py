@@ -20,7 +20,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from graspling.apps.locate import Locator
+from graspling.apps.locate import HeightWatch, Locator
 from graspling.apps.ros_messages import MESSAGES, Hand, matrix_of, rigid
 from graspling.apps.ros_topics import Publisher, Topics
 from graspling.apps.watch import Meter, watch
@@ -70,7 +70,8 @@ class GraspsNode(Node):
         self._values = SimpleNamespace(**values)
         p = self._values
         self._gripper = Gripper.load(p.gripper)
-        self._tracker = Tracker(load(p.model or None, threads=p.threads), steadiness=p.steadiness)
+        self._detector = load(p.model or None, threads=p.threads)
+        self._tracker = Tracker(self._detector, steadiness=p.steadiness)
         self._topics = Topics(
             colour=p.use_colour, depth=p.use_depth, slop=p.slop, rectified=p.rectified
         )
@@ -107,6 +108,7 @@ class GraspsNode(Node):
                 Meter(),
                 hopeless=None,
                 locate=Locator(self._gripper, p.clamp),
+                check=HeightWatch(lambda: self._detector.card, self.get_logger().warning),
                 report=self.get_logger().warning,
             )
 

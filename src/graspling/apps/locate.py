@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from graspling.card import Card
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
+from graspling.plane import fit_plane
 from graspling.poses import GraspPoses
 from graspling.sources.base import Frame
 
@@ -40,6 +43,34 @@ class Locator:
         if self.robot_from_camera is None:
             return poses
         return poses.transform(self.robot_from_camera)
+
+
+class HeightWatch:
+    """Says once when the camera stands at a height that the model did not learn from.
+
+    Args:
+        card: of the model that looked at the last frame.
+        report: gets the line.
+    """
+
+    def __init__(self, card: Callable[[], Card], report: Callable[[str], None]) -> None:
+        self._card, self._report = card, report
+        self._done = False
+
+    def __call__(self, frame: Frame) -> None:
+        """Look at the first frame that shows a table, with intrinsics; at no other."""
+        if self._done or frame.depth is None or frame.intrinsics is None:
+            return
+        camera = frame.intrinsics
+        if frame.depth.shape != (camera.height, camera.width):
+            return
+        plane = fit_plane(camera.rectify(frame.depth), camera.rectified)
+        if plane is None:
+            return
+        self._done = True
+        line = self._card().height_warning(plane.height)
+        if line is not None:
+            self._report(line)
 
 
 def pose_records(poses: GraspPoses) -> list[dict[str, Any]]:

@@ -133,6 +133,7 @@ def watch(
     limit: int | None = None,
     hopeless: int | None = 10,
     locate: Locate | None = None,
+    check: Callable[[Frame], None] = lambda frame: None,
     report: Callable[[str], None] = lambda line: None,
     status: Callable[[Answer], None] = lambda answer: None,
 ) -> None:
@@ -145,6 +146,7 @@ def watch(
         hopeless: when so many frames from the start cannot be used, it is no accident of one frame
             and an error; None never gives up.
         locate: finds poses for the grasps of a frame, such as a Locator.
+        check: looks at each frame that could be used, after its grasps.
         meter: counts along.
         report: gets one line about what is out of the ordinary.
         status: is called after each frame.
@@ -167,6 +169,8 @@ def watch(
                 tracked, fault = None, str(error)
         answer = Answer(meter.frames, frame, tracked, perf_counter() - begun, fault, poses)
         meter.add(answer)
+        if tracked is not None:
+            check(frame)
         if fault and fault not in told and len(told) < _MOST_TOLD:
             told.add(fault)
             report(f"frame {frame.name}: {fault}")
@@ -174,8 +178,10 @@ def watch(
             raise InputError(f"none of the first {hopeless} frames can be used: {fault}")
         wanted = [view.show(answer) for view in shown]
         status(answer)
-        if not all(wanted) or meter.frames == limit:
+        if not all(wanted):
             return
+        if meter.frames == limit:
+            break
     if hopeless is not None and meter.faults == meter.frames:
         raise InputError(
             f"none of {meter.frames} frames can be used: {fault}"

@@ -15,19 +15,19 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from graspling.apps.locate import Locator
+from graspling.apps.locate import HeightWatch, Locator
 from graspling.apps.rerun_view import RerunView
 from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
-from graspling.camera import Intrinsics
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
 from graspling.cli.output import refuse_overlap, say
 from graspling.cli.parse import File, Integer, Json, Number, Text, Texts
-from graspling.detector import load
+from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
 from graspling.frames import parse_depth_unit
 from graspling.gripper import Gripper
+from graspling.robust.detectors import RobustDetector, open_detector
 from graspling.sources import Calibration, Source, open_source
 from graspling.sources.stream import Patience, Stream
 from graspling.tracking import Tracked, Tracker
@@ -47,7 +47,8 @@ class Watch:
     source: SourceWord = ""
     """Where the frames come from."""
     model: Text = ""
-    """Shipped name, .onnx or .safetensors file; by default the best shipped one for the frames."""
+    """Shipped name, .onnx or .safetensors file, with --no-track also prop_gqcnn; by default the
+    best shipped one for the frames."""
     top: int = 1
     """At most this many grasps a frame; the first is the one that is followed."""
     roi: Texts = ()
@@ -91,11 +92,15 @@ def run(options: Watch) -> None:
         raise InputError("nothing to watch: name a source; graspling watch --help lists them")
     if options.frames is not None and options.frames < 1:
         raise InputError(f"--frames is {options.frames}, expected 1 or more")
+    check_top(options.top)
+    if options.threshold is not None:
+        check_threshold(options.threshold)
     _quiet_opencv()
     place = Path(options.source.split(",")[0].split(":", 1)[-1])
     refuse_overlap((options.json, options.rerun), [place if place.is_file() else None])
     source = open_source(options.source, _calibration(options))
-    look = _look(options)
+    detector = open_detector(options.model or None, threads=options.threads)
+    look = _look(options, detector)
     locate = Locator(Gripper.load(options.gripper), options.clamp) if options.gripper else None
     patience = Patience(give_up=options.give_up)
     meter = Meter()
@@ -114,6 +119,8 @@ def run(options: Watch) -> None:
             bar.set_description_str(_status(answer, meter, stream.dropped), refresh=False)
             bar.update()
 
+        heights = HeightWatch(lambda: detector.card, report)
+
         try:
             watch(
                 stream,
@@ -122,6 +129,7 @@ def run(options: Watch) -> None:
                 meter,
                 limit=options.frames,
                 locate=locate,
+                check=heights,
                 report=report,
                 status=status,
             )
@@ -131,13 +139,16 @@ def run(options: Watch) -> None:
                 say(meter.summary(stream.dropped), json_target=options.json)
 
 
-def _look(options: Watch) -> Look:
-    detector = load(options.model or None, threads=options.threads)
+def _look(options: Watch, detector: Detector) -> Look:
     how: dict[str, Any] = {
         "top": options.top,
         "roi": parse_roi(options.roi),
         "threshold": options.threshold,
     }
+    if isinstance(detector, RobustDetector) and not options.no_track:
+        raise InputError(
+            f"{options.model} judges each frame by itself and cannot track: add --no-track"
+        )
     if options.no_track:
         return lambda frame: Tracked(
             detector.run(frame.rgb, frame.depth, focal=frame.focal, **how), None, 0
@@ -149,13 +160,7 @@ def _look(options: Watch) -> Look:
 def _calibration(options: Watch) -> Calibration:
     camera = CameraFile.load(options.camera) if options.camera else CameraFile()
     unit = parse_depth_unit(options.depth_unit) if options.depth_unit else camera.depth_unit
-    intrinsics = camera.colour
-    if intrinsics is None and options.camera:
-        try:
-            intrinsics = Intrinsics.load(options.camera)
-        except InputError:
-            intrinsics = None  # a file with the depth unit alone
-    return Calibration(unit, intrinsics, camera.register)
+    return Calibration(unit, camera.intrinsics, camera.register)
 
 
 def _views(options: Watch, source: Source, stack: ExitStack) -> list[View]:

@@ -107,6 +107,8 @@ def open_source(spec: str, calibration: Calibration | None = None) -> Source:
     word, colon, rest = spec.partition(":")
     if (word in KINDS and colon) or word == "realsense":
         kind, place = word, rest
+    elif spec.startswith("realsense,"):
+        kind, place = "realsense", spec.removeprefix("realsense")
     else:
         kind, place = _guess(_split(spec)[0]), spec
     place, options = _split(place)
