@@ -182,6 +182,13 @@ def test_region_and_binning_of_a_camera_info() -> None:
     assert Intrinsics.from_dict(document) == CAMERA.crop(100, 40, 400, 300).resize(200, 150)
 
 
+@pytest.mark.parametrize("unit", [1 / 640, 0.003, 1e-3])
+def test_a_focal_length_that_is_not_in_pixels_is_refused(unit: float) -> None:
+    document = {"fx": 600 * unit, "fy": 600 * unit, "cx": 320 * unit, "cy": 240 * unit}
+    with pytest.raises(InputError, match="expected pixels"):
+        Intrinsics.from_dict({**document, "width": 640, "height": 480})
+
+
 def test_unknown_keys_are_warned_of_in_one_line() -> None:
     with pytest.warns(UserWarning, match="unknown keys exposure, focal are ignored") as caught:
         Intrinsics.from_dict(CAMERA.to_dict() | {"focal": 3, "exposure": 4})

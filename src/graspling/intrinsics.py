@@ -22,6 +22,7 @@ from graspling.errors import InputError
 from graspling.lens import distort, lens_model, undistort
 
 Floats = NDArray[np.float64]
+_WIDEST = 20  # widths of an image in a focal length, far beyond any lens
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,12 @@ class Intrinsics:
         """
         values, (u0, v0, width, height), (across, down) = parse_intrinsics(document, also)
         intrinsics = cls(**values)
+        if min(intrinsics.fx, intrinsics.fy) < max(intrinsics.width, intrinsics.height) / _WIDEST:
+            raise InputError(
+                f"fx is {intrinsics.fx:g} and fy {intrinsics.fy:g} for an image of "
+                f"{intrinsics.width} x {intrinsics.height}: no lens is that wide; expected pixels, "
+                "not millimetres or shares of the image"
+            )
         if width and height:
             intrinsics = intrinsics.crop(u0, v0, width, height)
         if (across, down) != (1, 1):

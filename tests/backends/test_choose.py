@@ -17,6 +17,7 @@ import graspling
 from graspling.backends import choose as choosing
 from graspling.backends.choose import Trial, choose
 from graspling.errors import InputError, MissingExtraError
+from graspling.robust.critic import OnnxCritic
 
 needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="the extra openvino is not installed"
@@ -188,3 +189,17 @@ def test_one_thread_is_one_thread(tmp_path: Path) -> None:
     )
     # no thread beside the main one, and OpenCV is left as it was set
     assert done.stdout.split() == ["1", "3"], done.stderr
+
+
+def test_critics_are_refused_by_their_name(tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "m.onnx", tiny_card("depth", kind="critic"))
+    with pytest.raises(InputError, match="is a critic, expected a network that gives maps"):
+        graspling.load(path, backend="onnxruntime")
+    header = {"__metadata__": {"graspling": tiny_card("depth", kind="grasp").to_json()}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(InputError, match="is a network of one grasp.*graspling export"):
+        graspling.load(path)
+    with pytest.raises(InputError, match="run as .onnx alone"):
+        OnnxCritic(path)

@@ -113,6 +113,8 @@ def test_what_loses_too_much_is_refused_unless_forced(
         (["--precision", "fp64"], "precision"),
         (["--format", "openvino", "--out", "x.onnx"], "ends in .xml"),
         (["--format", "tflite"], "format"),
+        (["--threshold", 1], "threshold is 1"),
+        (["--threshold", "nan"], "threshold is nan"),
         (["--precision", "int8", "--calibration", "folder:nowhere"], "nowhere"),
     ],
 )

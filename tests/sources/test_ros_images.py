@@ -119,6 +119,17 @@ def test_intrinsics():
         intrinsics_of(camera_info(k=np.zeros(9)))
 
 
+def test_region_and_binning_of_a_message_are_followed():
+    """As in a file: K is that of the whole sensor, the image a part of it, made smaller."""
+    region = SimpleNamespace(x_offset=8, y_offset=4, width=32, height=24, do_rectify=False)
+    camera = intrinsics_of(camera_info(roi=region, binning_x=2, binning_y=2))
+    assert (camera.width, camera.height, camera.fx, camera.fy) == (16, 12, 30, 30.5)
+    assert (camera.cx, camera.cy) == ((31.5 - 8 + 0.5) / 2 - 0.5, (23.5 - 4 + 0.5) / 2 - 0.5)
+    nothing = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
+    camera = intrinsics_of(camera_info(roi=nothing, binning_x=0, binning_y=0), rectified=True)
+    assert (camera.width, camera.fx) == (64, 55)
+
+
 def test_a_time_stamp_keeps_its_nanoseconds():
     message = image(RGB, "rgb8", time=1234.000000789)
     assert stamp_seconds(message) == pytest.approx(1234.000000789, abs=1e-12)

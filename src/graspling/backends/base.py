@@ -58,9 +58,7 @@ def check_names_and_shape(
     Raises:
         InputError: it does not.
     """
-    if card.kind != "maps":
-        what = {"critic": "a critic", "grasp": "a network of one grasp"}.get(card.kind, card.kind)
-        raise InputError(f"{path}: is {what}, expected a network that gives maps of grasps")
+    check_kind(path, card)
     if list(inputs) != ["image"] or "maps" not in outputs:
         raise InputError(f"{path}: expected the input 'image' and the output 'maps'")
     preparation = card.preparation
@@ -73,6 +71,15 @@ def check_names_and_shape(
         raise InputError(
             f"{path}: its card speaks of input {expected}, the network of {list(shape)}"
         )
+
+
+def check_kind(path: Path, card: Card) -> None:
+    """A backend runs networks of maps: others raise InputError."""
+    if card.kind == "maps":
+        return
+    what = "a critic" if card.kind == "critic" else "a network of one grasp"
+    hint = "; graspling export writes it as .onnx" if path.suffix == ".safetensors" else ""
+    raise InputError(f"{path}: is {what}, expected a network that gives maps of grasps{hint}")
 
 
 def check_maps(path: Path, card: Card, maps: NDArray[np.generic]) -> None:

@@ -21,7 +21,7 @@ from time import perf_counter
 import numpy as np
 
 from graspling.backends import openvino
-from graspling.backends.base import Backend
+from graspling.backends.base import Backend, check_kind
 from graspling.backends.files import check_safetensors
 from graspling.backends.onnx_runtime import PROVIDERS, OnnxBackend, available
 from graspling.errors import GrasplingError, InputError, MissingExtraError
@@ -112,7 +112,7 @@ def _open(path: Path, name: str, threads: int, precision: str | None) -> Backend
 
 def torch_backend(path: Path, threads: int) -> Backend:
     """The lab's backend; looked up by name, since the runtime must not depend on the lab."""
-    check_safetensors(path)
+    check_kind(path, check_safetensors(path))
     try:
         checkpoint = importlib.import_module("graspling.training.checkpoint")
     except ImportError as error:

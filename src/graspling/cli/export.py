@@ -21,7 +21,7 @@ from graspling.cli.lab import needs_lab
 from graspling.cli.output import progress, say, warn
 from graspling.cli.parse import Data, File, FileWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
-from graspling.detector import load
+from graspling.detector import check_threshold, load
 from graspling.errors import GrasplingError, InputError
 from graspling.evaluation.evaluate import choose
 from graspling.evaluation.fidelity import Fidelity, fidelity
@@ -75,8 +75,6 @@ def export(options: Export) -> None:
         floats = Path(folder) / "floats.onnx"
         card, said = _floats(options, floats)
         out = Path(options.out or f"{card.name}{_SUFFIX[options.format]}")
-        if out.suffix != _SUFFIX[options.format]:
-            raise InputError(f"{out}: expected a name that ends in {_SUFFIX[options.format]}")
         made = Path(folder) / f"made{out.suffix}"
         if (options.format, options.precision) == ("onnx", "fp32"):
             made = floats
@@ -89,6 +87,8 @@ def export(options: Export) -> None:
 
 def _check(options: Export) -> None:
     """Refuse what cannot be done before anything is computed."""
+    if options.out and Path(options.out).suffix != _SUFFIX[options.format]:
+        raise InputError(f"{options.out}: expected a name that ends in {_SUFFIX[options.format]}")
     if options.precision == "bf16":
         if options.format == "onnx":
             raise InputError(
@@ -105,6 +105,8 @@ def _check(options: Export) -> None:
             f"precision {options.precision} needs images to be judged by: "
             "--calibration KIND:FOLDER, for example generated:FOLDER"
         )
+    if options.threshold is not None:
+        check_threshold(options.threshold)
     if options.images < 1 or options.judged < 1:
         raise InputError("images and judged must be 1 or more")
 

@@ -37,6 +37,8 @@ class Session:
     """
 
     def __init__(self, name: str | Path, kind: str, *, threads: int = 1) -> None:
+        if Path(name).suffix in (".xml", ".safetensors"):
+            raise InputError(f"{name}: critics and networks of one grasp run as .onnx alone")
         path = Path(name) if Path(name).suffix == ".onnx" else models.path(str(name))
         count = check_threads(threads)
         self._path, self._kind = path, kind

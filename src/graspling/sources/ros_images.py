@@ -104,6 +104,12 @@ def intrinsics_of(message: Any, *, rectified: bool = False) -> Intrinsics:
         raise InputError("the camera_info says that the camera is not calibrated: K is 0")
     document: dict[str, Any] = {"K": values[:, :3].ravel().tolist()}
     document |= {"width": int(message.width), "height": int(message.height)}
+    for name in ("binning_x", "binning_y"):
+        document[name] = int(getattr(message, name, 0))
+    region = getattr(message, "roi", None)
+    if region is not None:
+        sides = ("x_offset", "y_offset", "width", "height")
+        document["roi"] = {side: int(getattr(region, side, 0)) for side in sides}
     if not rectified:
         distortion = getattr(message, "d", getattr(message, "D", ()))
         document["D"] = np.asarray(distortion, dtype=np.float64).tolist()
