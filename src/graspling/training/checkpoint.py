@@ -39,8 +39,9 @@ def make_card(
 ) -> Card:
     """The card of what this run will produce, without scores yet."""
     settings = recipe.to_dict()
-    # Where the data lie on this machine says nothing to the reader of a card.
-    settings["data"] = dataset.kind
+    # Where files lie on this machine says nothing to the reader of a card; how they are read does.
+    settings["data"] = ",".join([dataset.kind, *recipe.data.split(",")[1:]])
+    settings["init"] = Path(recipe.init).name
     return Card(
         name=f"{recipe.network}-{dataset.kind}-{recipe.modality}",
         network=recipe.network,
