@@ -35,7 +35,6 @@ DETECTORS = {
     f"{DENSE}, re-ranked": ["--model", DENSE, "--rerank"],
     f"{DENSE}, fallback": ["--model", DENSE, "--fallback", "prop_gqcnn"],
     "prop_gqcnn": ["--model", "prop_gqcnn"],
-    "graspling_s-generated-rgbd": ["--model", "graspling_s-generated-rgbd"],
     "graspling_s-generated-rgb": ["--model", "graspling_s-generated-rgb"],
     "graspling_s-cornell-rgb": ["--model", "graspling_s-cornell-rgb"],
 }

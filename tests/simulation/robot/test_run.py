@@ -70,6 +70,21 @@ def test_a_table_is_cleared_and_the_last_one_cut_off() -> None:
     assert result.trials == 2 and result.objects == 2  # the second table counts half: not at all
 
 
+def test_what_left_the_picture_is_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(ORACLE, protocol="cluttered", count=2)
+    maker = TrialMaker(settings)
+    scene = maker.stage.many(0, 0)
+    cell = cell_of(maker, scene)
+    camera, _ = maker.camera.place(np.random.default_rng(0))
+    assert maker._in_sight(cell, camera).all()
+    cell.shift(0, np.array([0.25, 0.0, 0.0]))
+    assert maker._in_sight(cell, camera).tolist() == [False, True]
+    # the table ends when nothing else is left, and what was lost is not cleared
+    monkeypatch.setattr(maker, "_in_sight", lambda *_: np.zeros(2, bool))
+    record = maker(0)
+    assert len(record.attempts) == 1 and record.cleared == 1 and record.objects == 2
+
+
 def test_a_wrong_calibration_makes_the_oracle_miss() -> None:
     off = LookSettings(noise=0, calibration_mm=60)
     result = simulate(replace(ORACLE, look=off), 3, progress=False)

@@ -37,6 +37,7 @@ from graspling.simulation.views import CameraView
 
 Floats = NDArray[np.float64]
 Generator = np.random.Generator
+_EDGE = 0.05  # of the side of what is seen: what lies there is out of sight
 _TRIES = 3  # a trial at which the engine fails is drawn again so often
 _LOOKS = (0.45, 0.33)  # heights of a camera on the hand at the second and third look, metres
 _BETWEEN, _DELAY = 0.5, 0.2  # seconds between looks, and from the last look to the grasp
@@ -137,7 +138,9 @@ class TrialMaker:
         rng = np.random.default_rng([settings.seed, 5, number, again])
         camera, error = self.camera.place(rng)
         attempts: list[Attempt] = []
-        for _ in range(1 if single else 2 * len(scene.objects)):
+        for turn in range(1 if single else 2 * len(scene.objects)):
+            if turn and not self._in_sight(cell, camera).any():
+                break
             attempts.append(self._attempt(scene, cell, camera, error, rng))
             if cell.unstable:
                 raise RuntimeError("the engine became unstable")
@@ -151,6 +154,17 @@ class TrialMaker:
         count = len(scene.objects)
         gone = count - int(cell.present.sum())
         return TrialRecord(number, tuple(attempts), count, gone, self._seconds, note)
+
+    def _in_sight(self, cell: Cell, camera: Floats) -> NDArray[np.bool_]:
+        """(N,) objects that are there and whose middle lies in what a detector sees, the central
+        square of the frame, and not at its very edge."""
+        intrinsics = self.camera.model.intrinsics
+        inverse = np.linalg.inv(camera)
+        places = cell.places() @ inverse[:3, :3].T + inverse[:3, 3]
+        middle = np.array([intrinsics.width - 1, intrinsics.height - 1]) / 2
+        away = np.abs(intrinsics.project(places) - middle).max(axis=1)
+        side = min(intrinsics.width, intrinsics.height)
+        return np.asarray(cell.present & (away < (0.5 - _EDGE) * side))
 
     # ---- one attempt ----------------------------------------------------------------------------
 
