@@ -77,7 +77,8 @@ def test_what_left_the_picture_is_no_attempt(monkeypatch: pytest.MonkeyPatch) ->
     cell = cell_of(maker, scene)
     camera, _ = maker.camera.place(np.random.default_rng(0))
     assert maker._in_sight(cell, camera).all()
-    cell.shift(0, np.array([0.25, 0.0]))
+    cell.shift(0, np.array([0.35, 0.0]))
+    cell.rest(0.0)
     assert maker._in_sight(cell, camera).tolist() == [False, True]
     # the table ends when nothing else is left, and what was lost is not cleared
     monkeypatch.setattr(maker, "_in_sight", lambda *_: np.zeros(2, bool))
