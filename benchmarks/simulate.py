@@ -8,7 +8,8 @@
 ``table``: each detector, protocol and kind of object. ``sweep``: how success falls off with depth
 noise, calibration error and camera height. ``link``: rectangle accuracy, the critic's verdict and
 success of many models, and how they hang together. Each cell is one `graspling` command whose JSON
-is kept: started again, it goes on where it was.
+is kept: started again, it goes on where it was. ``WHAT.md`` is the table, ``WHAT.json`` holds each cell
+with its command.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ SWEEPS = {
     "calibration, degrees": ("--calibration-deg", ("0", "0.5", "1", "2", "5")),
     "camera height, m": ("--height", ("0.4", "0.5", "0.6", "0.8", "1.0", "1.3")),
 }
+KEPT = (
+    *("attempts", "successes", "success", "interval", "lifted", "cleared", "causes"),
+    *("trials_per_second", "stages", "workers", "command"),
+)
 ROUNDS = 10_000  # of the bootstrap
 
 
@@ -59,6 +64,7 @@ def cell(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> di
         failures = ["--failures", folder / "failures.png"]
         call(["simulate", *options, *common, *failures, "--json", file], folder)
     found: dict[str, Any] = json.loads(file.read_text())
+    arguments.cells[name] = {key: found[key] for key in KEPT}
     print(f"{name}: {found['successes']} of {found['attempts']}", flush=True)
     return found
 
@@ -161,8 +167,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "link" and not (arguments.models and arguments.data):
         parser.error("link needs --models and --data")
+    arguments.cells = {}
     text = {"table": table, "sweep": sweep, "link": link}[arguments.what](arguments)
     write_text(arguments.out / f"{arguments.what}.md", text)
+    write_text(
+        arguments.out / f"{arguments.what}.json", json.dumps(arguments.cells, indent=1) + "\n"
+    )
     print(text)
 
 
