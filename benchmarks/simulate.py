@@ -8,8 +8,8 @@
 ``table``: each detector, protocol and kind of object. ``sweep``: how success falls off with depth
 noise, calibration error and camera height. ``link``: rectangle accuracy, the critic's verdict and
 success of many models, and how they hang together. Each cell is one `graspling` command whose JSON
-is kept: started again, it goes on where it was. ``WHAT.md`` is the table, ``WHAT.json`` holds each cell
-with its command.
+is kept: started again, it goes on where it was. ``WHAT.md`` is the table, ``WHAT.json`` holds each
+cell with its command.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SWEEPS = {
 }
 KEPT = (
     *("attempts", "successes", "success", "interval", "lifted", "cleared", "causes"),
-    *("trials_per_second", "stages", "workers", "command"),
+    *("trials_per_second", "stages", "workers"),
 )
 ROUNDS = 10_000  # of the bootstrap
 
@@ -64,7 +64,10 @@ def cell(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> di
         failures = ["--failures", folder / "failures.png"]
         call(["simulate", *options, *common, *failures, "--json", file], folder)
     found: dict[str, Any] = json.loads(file.read_text())
-    arguments.cells[name] = {key: found[key] for key in KEPT}
+    command = found["command"].split(" --failures")[0]
+    if arguments.meshes:
+        command = command.replace(arguments.meshes, "YCB")
+    arguments.cells[name] = {key: found[key] for key in KEPT} | {"command": command}
     print(f"{name}: {found['successes']} of {found['attempts']}", flush=True)
     return found
 
