@@ -217,8 +217,9 @@ class Preparation:
         middle = sample[len(sample) // 2]
         near = sample[int((1 - self.depth_quantile) * (len(sample) - 1))]
         scale = max(float(middle - near), self.depth_floor)
-        np.subtract(middle, depth, out=out)
-        out *= np.float32(1 / scale)
+        with np.errstate(over="ignore"):  # absurd depths are clipped like all that lie far off
+            np.subtract(middle, depth, out=out)
+            out *= np.float32(1 / scale)
         np.clip(out, -self.depth_clip, self.depth_clip, out=out)
         if focal is not None:
             scale = np.log(focal / float(middle) / _USUAL_SCALE)

@@ -88,4 +88,6 @@ def best(*, rgb: bool, depth: bool) -> str:
 
 
 def _listed() -> str:
-    return ", ".join(f"{name} ({card(name).modality})" for name in shipped()) or "none"
+    kinds = {name: f"{card(name).modality}{', a critic' * (card(name).kind == 'critic')}"
+             for name in shipped()}  # fmt: skip
+    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "none"
