@@ -12,11 +12,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
 import graspling  # noqa: E402
+from graspling.card import Card  # noqa: E402
 from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
+from graspling.image import Modality, Preparation  # noqa: E402
 from graspling.networks import NETWORKS, build  # noqa: E402
 from graspling.training import loop  # noqa: E402
-from graspling.training.checkpoint import load_checkpoint  # noqa: E402
+from graspling.training.checkpoint import (  # noqa: E402
+    initialise,
+    load_checkpoint,
+    save_checkpoint,
+)
 from graspling.training.losses import LossSettings  # noqa: E402
 from graspling.training.optimise import (  # noqa: E402
     learning_rate,
@@ -155,6 +161,23 @@ def test_fine_tuning_starts_from_the_given_weights(bars: str, tmp_path: Path) ->
     for name in old:
         if old[name].is_floating_point() and "running" not in name:
             torch.testing.assert_close(new[name], old[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("first", "then"), [("depth", "rgbd"), ("rgb", "rgbd"), ("rgbd", "depth")])
+def test_another_modality_starts_with_the_answers_of_the_first(
+    first: Modality, then: Modality, tmp_path: Path
+) -> None:
+    """Where the channels that only one of them sees are empty, both say the same."""
+    torch.manual_seed(0)
+    source, ours = build("graspling_s", first).eval(), build("graspling_s", then).eval()
+    card = Card("first", "graspling_s", Preparation(modality=first, size=64))
+    save_checkpoint(tmp_path / "source.safetensors", source, card)
+    initialise(ours, tmp_path / "source.safetensors")
+    image = torch.rand(2, 4, 64, 64)
+    seen = {"rgb": slice(0, 3), "depth": slice(3, 4), "rgbd": slice(0, 4)}
+    if first == "rgbd":
+        image[:, :3] = 0
+    torch.testing.assert_close(ours(image[:, seen[then]]), source(image[:, seen[first]]))
 
 
 def test_quick_takes_a_few_images_only(bars: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from graspling import models
 from graspling.card import METADATA_KEY, Card, TrainedOn
@@ -109,8 +110,11 @@ def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
 
 
 def initialise(network: GraspNetwork, name: str | Path) -> None:
-    """Start from a checkpoint or a shipped model's safetensors; layers of another shape (another
-    modality's first layer) keep their fresh weights.
+    """Start from a checkpoint or a shipped model's safetensors, of this modality or another.
+
+    Where the source sees other channels, the first layer takes over those that both see, and
+    channels that the source never saw start at zero: the network begins with the source's answers.
+    Layers of another shape otherwise keep their fresh weights.
 
     Raises:
         InputError: no such file, or another network.
@@ -122,8 +126,32 @@ def initialise(network: GraspNetwork, name: str | Path) -> None:
     ours, theirs = network.state_dict(), source.state_dict()
     if ours.keys() != theirs.keys():
         raise InputError(f"{path} holds a {card.network}, which cannot start this network")
-    fitting = {k: v for k, v in theirs.items() if v.shape == ours[k].shape}
-    network.load_state_dict({**ours, **fitting})
+    for key, weight in theirs.items():
+        if weight.shape == ours[key].shape:
+            ours[key] = weight
+        elif _reads_image(weight, source) and _reads_image(ours[key], network):
+            ours[key] = _as_first_layer(weight, ours[key])
+    network.load_state_dict(ours)
+
+
+def _reads_image(weight: Tensor, network: GraspNetwork) -> bool:
+    """Whether these are the weights of a convolution over all the channels of the image."""
+    return weight.ndim == 4 and weight.shape[1] == network.channels
+
+
+def _as_first_layer(source: Tensor, ours: Tensor) -> Tensor:
+    """Weights over the source's channels, as weights over ours (``CHANNELS``: depth is last)."""
+    if source.shape[0] != ours.shape[0] or source.shape[2:] != ours.shape[2:]:
+        return ours
+    places = {1: (3,), 3: (0, 1, 2), 4: (0, 1, 2, 3)}
+    shared = set(places[source.shape[1]]) & set(places[ours.shape[1]])
+    if not shared:
+        return ours
+    taken = torch.zeros_like(ours)
+    for place in sorted(shared):
+        at, of = places[ours.shape[1]].index(place), places[source.shape[1]].index(place)
+        taken[:, at] = source[:, of]
+    return taken
 
 
 class TorchBackend:
