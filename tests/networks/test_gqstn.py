@@ -19,6 +19,7 @@ from graspling.networks.gqstn import (  # noqa: E402
     matrices,
     sample,
 )
+from graspling.networks.localisers import Places  # noqa: E402
 
 SIDE = 224
 
@@ -46,7 +47,7 @@ def says(network: GQSTN, *raw: float):
 
 
 def test_output_equations_by_hand():
-    network = light()
+    network = light("gq_stn_18")
     network.statistics.gamma.fill_(0.3)
     network.statistics.z_mean.fill_(-0.02)
     network.statistics.z_std.fill_(0.05)
@@ -66,7 +67,7 @@ def test_output_equations_by_hand():
 
 def test_every_pixel_and_every_angle_can_be_reached():
     """The two corrections: without them x, y stop at the middle half and angles at 45 degrees."""
-    network, (image, focal) = light(), frames(1)
+    network, (image, focal) = light("gq_stn_18"), frames(1)
     corners = [
         says(network, a, b, 0, 0, 0, 0)(image, focal)[0, :2] for a in (-9, 9) for b in (-9, 9)
     ]
@@ -77,6 +78,34 @@ def test_every_pixel_and_every_angle_can_be_reached():
         raw = [float(np.log((1 + 0.9 * f) / (1 - 0.9 * f))) for f in (np.sin(twice), np.cos(twice))]
         angle = says(network, 0, 0, *raw, 0, 0)(image, focal)[0, 2].item()
         assert np.rad2deg(angle) == pytest.approx(degrees, abs=0.01)
+
+
+def test_a_map_of_places_reaches_every_pixel_and_keeps_to_one_object():
+    places = Places().eval()
+    values, offsets = torch.zeros(1, 28 * 28), torch.zeros(1, 2, 28 * 28)
+    values[0, [0, -1]] = torch.tensor(
+        [40.0, 39.0]
+    )  # two objects in opposite corners, the first a little better
+    offsets[0, :, 0] = -1
+    chosen = places.choose(values, offsets)
+    # the rim of the image, as near as the logistic function gets
+    assert (chosen.raw < -9).all()
+    assert chosen.share.item() == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-3)
+    shifted = torch.zeros(1, 28, 28)
+    shifted[0, 10, 17] = 40.0
+    found = places.choose(shifted.flatten(1), torch.zeros(1, 2, 28 * 28)).raw.sigmoid()[0] - 0.5
+    assert found.tolist() == pytest.approx([17.5 / 28 - 0.5, 10.5 / 28 - 0.5], abs=1e-5)
+
+
+def test_a_shifted_image_shifts_the_light_answer():
+    network = light().eval()
+    torch.nn.init.normal_(network.translate.last.weight, std=2.0)
+    image = torch.full((2, 1, SIDE, SIDE), 0.7)
+    image[0, :, 60:100, 90:120] = 0.66
+    image[1, :, 76:116, 106:136] = 0.66  # 16 pixels: a whole step of the coarsest map
+    found, _ = network.located(image)
+    moved = torch.stack([found.x[1] - found.x[0], found.y[1] - found.y[0]])
+    torch.testing.assert_close(moved * SIDE, torch.tensor([16.0, 16.0]), atol=0.5, rtol=0)
 
 
 def test_transforms_translate_then_rotate_then_scale():
@@ -142,11 +171,11 @@ def test_teacher_forcing_separates_the_localisers():
     network = light().train()
     image, _ = frames()
     truth = Pose(*(torch.full((2,), v) for v in (0.05, 0.1, 0.5, 0.5, 0.3, 0.65)))
-    found = network.located(image, truth)
+    found, _ = network.located(image, truth)
     (found.sin.sum() + found.scale.sum() + found.z.sum()).backward()
     assert network.translate.last.weight.grad is None
     assert network.rotate.last.weight.grad.abs().sum() > 0
-    free = network.located(image, None)
+    free, _ = network.located(image)
     (free.scale.sum() + free.z.sum()).backward()
     assert network.translate.last.weight.grad is not None
 

@@ -40,7 +40,9 @@ from graspling.networks.localisers import (
     CELLS,
     SIDE,
     Backbone,
+    Chosen,
     Localiser,
+    Places,
     Statistics,
     features,
     seen_at,
@@ -159,38 +161,48 @@ class GQSTN(OneGrasp):
     """The three transformers in a row.
 
     Args:
-        backbone: "34" as published, "18" (the paper's ablation) or "light".
+        backbone: "34" as published, "18" (the paper's ablation) or "light", whose second and third
+            network look at the middle half of the side only, where the grasp is by then.
         critic: what judges, and teaches by its gradient.
     """
 
     def __init__(self, backbone: Backbone, critic: Critic) -> None:
         super().__init__(critic)
-        self.translate = Localiser(backbone, 2)
+        light = backbone == "light"
+        self.zoom = 0.5 if light else 1.0
+        self.translate: Localiser | Places = Places() if light else Localiser(backbone, 2)
         self.rotate = Localiser(backbone, 2)
         self.scale = Localiser(backbone, 2)
 
     def pose(self, image: Tensor) -> Pose:
-        return self.located(image, None)
+        return self.located(image)[0]
 
-    def located(self, image: Tensor, truth: Pose | None) -> Pose:
-        """The grasp of each image. With ``truth`` (teacher forcing, section IV-C) the second and
-        third network look where the first and second should have said."""
+    def located(self, image: Tensor, truth: Pose | None = None) -> tuple[Pose, Chosen | None]:
+        """The grasp of each image and, of the light network, how its place was chosen.
+
+        Args:
+            image: (N, 1, 224, 224) metres.
+            truth: teacher forcing (section IV-C): the second and third network look where the first
+                and second should have said.
+        """
         side = self.translate.side
         mean = image.mean(dim=(1, 2, 3))
-        look = seen_at(standard_depth(image, mean), side)
-        one, zero = torch.ones_like(mean), torch.zeros_like(mean)
+        flat = standard_depth(image, mean)
+        zoom, zero = torch.full_like(mean, self.zoom), torch.zeros_like(mean)
 
-        w = self.translate(look)
+        said = self.translate(seen_at(flat, side))
+        chosen = said if isinstance(said, Chosen) else None
+        w = chosen.raw if chosen else said
         x, y = torch.sigmoid(w[:, 0]) - 0.5, torch.sigmoid(w[:, 1]) - 0.5
         at = (x, y) if truth is None else (truth.x, truth.y)
-        w = self.rotate(sample(look, matrices(*at, zero, one), side))
+        w = self.rotate(sample(flat, matrices(*at, zero, zoom), side))
         sin, cos = 2 * torch.sigmoid(w[:, 0]) - 1, 2 * torch.sigmoid(w[:, 1]) - 1
         # atan2 has no gradient where both are 0, as in a fresh network
         cos = torch.where((sin == 0) & (cos == 0), torch.full_like(cos, 1e-6), cos)
         angle = torch.atan2(sin, cos) / 2 if truth is None else truth.angle
-        w = self.scale(sample(look, matrices(*at, angle, one), side))
+        w = self.scale(sample(flat, matrices(*at, angle, zoom), side))
         size = self.statistics.gamma * torch.exp(w[:, 0].clamp(-3, 3))
-        return Pose(x, y, sin, cos, size, self.height(w[:, 1], mean))
+        return Pose(x, y, sin, cos, size, self.height(w[:, 1], mean)), chosen
 
 
 class DirectGrasp(OneGrasp):

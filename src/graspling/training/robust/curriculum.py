@@ -41,7 +41,7 @@ from graspling.networks.gqstn import (
     build_one_grasp,
     crops,
 )
-from graspling.networks.localisers import CELLS
+from graspling.networks.localisers import CELLS, Chosen, Places
 from graspling.robust.critic import ROBUST
 from graspling.training.robust.checkpoints import load_critic, save
 from graspling.training.robust.frames import (
@@ -55,6 +55,7 @@ from graspling.training.robust.frames import (
 from graspling.training.robust.loop import Found
 
 _CHUNK = 64
+_SMOOTH = 1 / 28  # standard deviation of a label on a map of places, share of the side
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ class GraspTask:
         critic, self.critic_card = load_critic(recipe.critic)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = build_one_grasp(recipe.network, critic)
+        self.several = isinstance(getattr(self.network, "translate", None), Places)
         self._measure()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         learning = [p for p in self.network.parameters() if p.requires_grad]
@@ -212,11 +214,12 @@ class GraspTask:
         rng = np.random.default_rng([recipe.seed, epoch])
         rounds = -(-len(self) * self.batch // count)
         order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
+        wide = self.several or recipe.stage(epoch).xi == 0
         for number in range(start, len(self)):
             rows = order[number * self.batch : (number + 1) * self.batch]
             # a frame that comes again in an epoch gives another window
             turn = epoch * rounds + number * self.batch // count
-            batch = draw_batch(self.train, rows, recipe.seed, turn, recipe.sparse)
+            batch = draw_batch(self.train, rows, recipe.seed, turn, recipe.sparse, wide=wide)
             yield batch.to(self.device)
 
     def rate(self, step: int, epoch: int) -> float:
@@ -229,8 +232,10 @@ class GraspTask:
         if not isinstance(network, GQSTN):
             located = self._located(network.pose(batch.image), batch.target, batch.image)
             return located, {"located": located}
-        found = network.located(batch.image, batch.target if stage.forced else None)
+        found, chosen = network.located(batch.image, batch.target if stage.forced else None)
         located = self._located(found, batch.target, batch.image)
+        if chosen and isinstance(network.translate, Places):
+            located = located + self._placed(found, chosen, batch, network.translate.centres)
         if stage.xi == 1:
             return located, {"located": located}
         truth = batch.target
@@ -239,14 +244,36 @@ class GraspTask:
             given = Pose(truth.x, truth.y, truth.sin, truth.cos, found.scale, found.z)
         logits = network.critic(*crops(batch.image, given, batch.focal))
         robust = functional.cross_entropy(logits, torch.ones_like(logits[:, 0], dtype=torch.long))
+        if chosen and not stage.forced:
+            # which place is chosen has no gradient: what holds better than most gets likelier
+            p = torch.softmax(logits.detach(), dim=1)[:, 1]
+            robust = robust - ((p - p.mean()) * chosen.share.log()).mean()
         total = stage.xi * located + (1 - stage.xi) * robust
         share = (logits[:, 1] > logits[:, 0]).float().mean()
         return total, {"located": located, "robust": robust, "robust_share": share}
 
+    def _placed(self, found: Pose, chosen: Chosen, batch: GraspBatch, centres: Tensor) -> Tensor:
+        """L_loc of a map of places, in place of the squared error of x and y: the cross-entropy to
+        where labels are, and the squared distance to the nearest of them."""
+        drawn = torch.stack([batch.target.x, batch.target.y], dim=1)[:, None]
+        labels = torch.cat([drawn, batch.others[..., :2]], dim=1)
+        there = ~labels[..., 0].isnan()
+        labels = labels.nan_to_num()
+        apart = (centres.T[None, :, None] - labels[:, None]).square().sum(dim=3)
+        wanted = (torch.exp(-apart / (2 * _SMOOTH**2)) * there[:, None]).sum(dim=2)
+        wanted = wanted / wanted.sum(dim=1, keepdim=True)
+        chance = functional.cross_entropy(chosen.values, wanted)
+        place = torch.stack([found.x, found.y], dim=1)[:, None]
+        away = (place - labels).square().sum(dim=2).masked_fill(~there, torch.inf)
+        return chance + self.recipe.place * away.amin(dim=1).mean()
+
     def _located(self, found: Pose, truth: Pose, image: Tensor) -> Tensor:
         """L_loc: squared errors of x, y, sin, cos, log s and z in units of its spread."""
         spread = self.network.statistics.z_std
-        place = (found.x - truth.x) ** 2 + (found.y - truth.y) ** 2
+        if self.several:
+            place = torch.zeros_like(found.x)
+        else:
+            place = (found.x - truth.x) ** 2 + (found.y - truth.y) ** 2
         turn = (found.sin - truth.sin) ** 2 + (found.cos - truth.cos) ** 2
         size = (found.scale.log() - truth.scale.log()) ** 2
         height = ((found.z - truth.z) / spread) ** 2

@@ -2,8 +2,9 @@
 
 Of each frame a square of 240 x 240 pixels and a few of its positive labels are kept in memory. A
 training image is a window of that square around one of the labels, turned and mirrored at random:
-where one object lies alone, any window that holds the grasp; among others, a narrow one, so that
-what lies in the middle is meant. Validation looks at the whole square.
+where one object lies alone, any window that holds the grasp; among others, where a network learns
+one label of several, a narrow one, so that what lies in the middle is meant. Validation looks at
+the whole square.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ Floats = NDArray[np.float32]
 Rows = Sequence[int] | NDArray[np.intp]
 SQUARE = 240  # pixels of a kept frame
 _COUNT = 1e-4  # metres of a count, as frames are stored
-_ALONE = (0.45, 1.0)  # side of a window, as share of the square
-_AMONG = (0.2, 0.35)  # side of a window, metres
+_WIDE = (0.45, 1.0)  # side of a window, as share of the square
+_NARROW = (0.2, 0.35)  # side of a window, metres
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +142,14 @@ class GraspBatch:
         )
 
 
-def draw_batch(frames: Frames, rows: Rows, seed: int, epoch: int, sparse: int) -> GraspBatch:
-    """Windows of frames; what is drawn depends on (seed, epoch, id) alone."""
+def draw_batch(
+    frames: Frames, rows: Rows, seed: int, epoch: int, sparse: int, *, wide: bool = False
+) -> GraspBatch:
+    """Windows of frames; what is drawn depends on (seed, epoch, id) and ``wide`` alone.
+
+    Args:
+        wide: wide windows also where several objects lie.
+    """
     count = len(rows)
     matrix = np.empty((count, 2, 3), np.float32)
     targets = np.empty((count, 6), np.float32)
@@ -152,7 +159,7 @@ def draw_batch(frames: Frames, rows: Rows, seed: int, epoch: int, sparse: int) -
         rng = generator(seed, epoch, frames.ids[row])
         label = frames.sparse[row]
         aim = label[rng.integers(len(label))]
-        window = _window(rng, aim, bool(frames.alone[row]), float(frames.focal[row]))
+        window = _window(rng, aim, wide or bool(frames.alone[row]), float(frames.focal[row]))
         moved = window.labels(label)
         # x and y within the window; the drawn label always is
         inside = np.abs(moved[:, :2]).max(axis=1) < 0.49
@@ -208,13 +215,13 @@ class Window:
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _window(rng: np.random.Generator, aim: Floats, alone: bool, focal: float) -> Window:
+def _window(rng: np.random.Generator, aim: Floats, wide: bool, focal: float) -> Window:
     """A window that holds the grasp ``aim``, shifted into the square where it fits."""
     angle, mirrored = rng.uniform(-np.pi, np.pi), bool(rng.random() < 0.5)
-    if alone:
-        side, reach = SQUARE * rng.uniform(*_ALONE), 0.33
+    if wide:
+        side, reach = SQUARE * rng.uniform(*_WIDE), 0.33
     else:
-        side, reach = min(rng.uniform(*_AMONG) * focal / float(aim[4]), float(SQUARE)), 0.15
+        side, reach = min(rng.uniform(*_NARROW) * focal / float(aim[4]), float(SQUARE)), 0.15
     side = max(side, 2.5 * float(aim[3]))
     along, aside = rng.uniform(-reach, reach, 2) * side
     u = float(aim[0]) - np.cos(angle) * along + np.sin(angle) * aside
