@@ -5,11 +5,11 @@
     python benchmarks/simulate.py link --models A.safetensors B.onnx ... --data generated:TEST \\
         --out runs/simulate
 
-``table``: each detector, protocol and kind of object. ``sweep``: how success falls off with depth
-noise, calibration error and camera height. ``link``: rectangle accuracy, the critic's verdict and
-success of many models, and how they hang together. Each cell is one `graspling` command whose JSON
-is kept: started again, it goes on where it was. ``WHAT.md`` is the table, ``WHAT.json`` holds each
-cell with its command.
+``table``: each detector, protocol and kind of object; ``--models`` adds files to what is shipped.
+``sweep``: how success falls off with depth noise, calibration error and camera height. ``link``:
+rectangle accuracy, the critic's verdict and success of many models, and how they hang together.
+Each cell is one `graspling` command whose JSON is kept: started again, it goes on where it was.
+``WHAT.md`` is the table, ``WHAT.json`` holds each cell with its command.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ from graspling.files import write_text
 from graspling.pictures import write_picture
 
 DENSE = "graspling_s-generated-depth"
+BOTH = "graspling_s-generated-rgbd"
 DETECTORS = {
     "oracle": ["--model", "oracle", "--noise", "0"],
     DENSE: ["--model", DENSE],
     f"{DENSE}, re-ranked": ["--model", DENSE, "--rerank"],
     f"{DENSE}, fallback": ["--model", DENSE, "--fallback", "prop_gqcnn"],
+    BOTH: ["--model", BOTH],
+    f"{BOTH}, re-ranked": ["--model", BOTH, "--rerank"],
+    f"{BOTH}, fallback": ["--model", BOTH, "--fallback", "prop_gqcnn"],
     "prop_gqcnn": ["--model", "prop_gqcnn"],
     "graspling_s-generated-rgb": ["--model", "graspling_s-generated-rgb"],
     "graspling_s-cornell-rgb": ["--model", "graspling_s-cornell-rgb"],
@@ -80,9 +84,10 @@ def shown(found: dict[str, Any]) -> str:
 
 def table(arguments: argparse.Namespace) -> str:
     """A row a detector and kind of objects, a column a protocol."""
+    detectors = DETECTORS | {Path(m).stem: ["--model", m] for m in arguments.models}
     places = {"procedural": "procedural"} | ({"YCB": arguments.meshes} if arguments.meshes else {})
     rows = []
-    for place, (detector, options) in product(places, DETECTORS.items()):
+    for place, (detector, options) in product(places, detectors.items()):
         if arguments.detectors and detector not in arguments.detectors:
             continue
         found = [
@@ -160,7 +165,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/simulate"))
     parser.add_argument("--meshes", default="", help="folder of meshes, for the table")
     parser.add_argument("--detectors", nargs="*", default=[], help="only these rows of the table")
-    parser.add_argument("--models", nargs="*", default=[], help="for link")
+    parser.add_argument(
+        "--models", nargs="*", default=[], help="files: for link, and rows of the table"
+    )
     parser.add_argument("--data", default="", help="generated:FOLDER, for link")
     parser.add_argument("--limit", type=int, default=400, help="images, for link")
     parser.add_argument("--trials", type=int, default=300)
