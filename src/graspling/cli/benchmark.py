@@ -23,6 +23,9 @@ from graspling.errors import InputError
 from graspling.evaluation.latency import Row, Task, measure, thread_counts
 from graspling.evaluation.machine import describe, load_average, processors
 from graspling.image import Modality
+from graspling.robust.critic import DEFAULT as CRITIC
+from graspling.robust.detectors import SAMPLING
+from graspling.robust.session import kind_of
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Benchmark:
     """Time models on sample frames (raw 640x480 RGB-D with holes), on one thread and on all."""
 
     models: NameWords = ()
-    """Shipped names, model files, or networks (random weights, needs the lab); by default all
-    shipped detectors. `networks` stands for every network."""
+    """Shipped names, model files, prop_gqcnn, or networks (random weights, needs the lab); by
+    default all shipped detectors. `networks` stands for every network."""
     backends: Texts = ()
     """onnxruntime, openvino, pytorch ...; by default each one installed that can run the file."""
     precisions: Texts = ()
@@ -130,21 +133,22 @@ def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:
         if name in networks:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             yield name, _random(name, options, Path(folder))
+        elif name == SAMPLING:
+            yield name, shipped_models.path(CRITIC)
         elif Path(name).suffix in (".onnx", ".xml", ".safetensors"):
             if not Path(name).exists():
                 raise InputError(f"{name}: there is no such file")
             yield Path(name).stem, Path(name)
         else:
             path = shipped_models.path(name)
-            if (kind := shipped_models.card(name).kind) != "maps":
-                what = "a critic" if kind == "critic" else f"a model of kind {kind}"
-                raise InputError(f"{name}: is {what}; models that give maps of grasps are timed")
+            if shipped_models.card(name).kind == "critic":
+                raise InputError(f"{name}: is a critic, and finds no grasps; time {SAMPLING}")
             yield name, path
 
 
 def _shipped_detectors() -> list[str]:
     names = shipped_models.shipped()
-    return [name for name in names if shipped_models.card(name).kind == "maps"]
+    return [name for name in names if shipped_models.card(name).kind != "critic"]
 
 
 def _random(name: str, options: Benchmark, folder: Path) -> Path:
@@ -156,9 +160,12 @@ def _random(name: str, options: Benchmark, folder: Path) -> Path:
 
 
 def _tasks(options: Benchmark, name: str, path: Path) -> Iterator[Task]:
-    able = {".onnx": (*PROVIDERS, "openvino", "pytorch"), ".xml": ("openvino",)}.get(
-        path.suffix, ("pytorch",)
-    )
+    maps = name != SAMPLING and kind_of(path) == "maps"
+    able: tuple[str, ...] = ("pytorch",)
+    if path.suffix == ".xml":
+        able = ("openvino",)
+    elif path.suffix == ".onnx":
+        able = (*PROVIDERS, "openvino", "pytorch") if maps else ("onnxruntime",)
     backends = [b for b in options.backends or able if b in able and _installed(b)]
     for backend in backends:
         file = path
@@ -168,16 +175,16 @@ def _tasks(options: Benchmark, name: str, path: Path) -> Iterator[Task]:
                 file = shipped_models.CHECKPOINTS / file.name
             if not file.exists():
                 continue
-        for precision in _precisions(options, backend, file):
+        for precision in _precisions(options, backend, file, maps=maps):
             for threads in thread_counts(options.threads, len(processors())):
                 yield Task(
                     name, str(file), backend, precision, threads, options.runs, options.seconds
                 )
 
 
-def _precisions(options: Benchmark, backend: str, path: Path) -> list[str]:
-    """Those asked for that this backend can run from this file."""
-    has = _precision_of(path)
+def _precisions(options: Benchmark, backend: str, path: Path, *, maps: bool) -> list[str]:
+    """Those asked for that this backend can run from this file; what gives no maps has fp32."""
+    has = _precision_of(path) if maps else "fp32"
     able = [has]
     if backend == "openvino" and has == "fp32" and openvino.has_bf16():
         able += ["bf16"]

@@ -2,7 +2,7 @@
 
 Each row is measured in a process of its own, pinned to as many processors as it has threads, so
 that rows do not share thread pools, caches or memory. Times are wall times of whole calls of
-:meth:`graspling.detector.Detector.run`.
+:meth:`graspling.detector.Detector.run`; networks that say one grasp say one, not ten.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from graspling.backends import openvino
 from graspling.backends.onnx_runtime import import_onnxruntime
-from graspling.detector import Detector, load
+from graspling.detector import Detector
 from graspling.evaluation.machine import memory_mb, pin
 from graspling.frames import read_depth, read_rgb
+from graspling.robust.detectors import SAMPLING, RobustDetector, open_detector
 
 TOP = 10
 _LEAST_RUNS = 20
 _WARM_UP = 10
+_FOCAL = 615.0  # of the sample frames, pixels
 _STAGES = ("prepare", "network", "decode")
 
 Frame = tuple[NDArray[np.uint8], NDArray[np.float32]]
@@ -39,7 +41,7 @@ class Task:
 
     Attributes:
         model: what the row is called.
-        path: the model file.
+        path: the model file; of prop_gqcnn its critic.
         backend, precision, threads: as for :func:`graspling.load`; "auto" is no backend here.
         runs: timed calls at most.
         seconds: time them no longer than this (but at least 20).
@@ -116,7 +118,7 @@ def measure_here(task: Task) -> Row:
     frames = sample_frames()
     _import_runtime(task.backend)
     before, start = memory_mb(), perf_counter()
-    detector = load(task.path, threads=task.threads, backend=task.backend, precision=task.precision)
+    detector = _open(task)
     loaded = (perf_counter() - start) * 1e3
     for number in range(_WARM_UP):
         _once(detector, frames[number % len(frames)])
@@ -128,6 +130,13 @@ def measure_here(task: Task) -> Row:
         times.append(_once(detector, frames[len(times) % len(frames)]))
     after = memory_mb()
     return _row(task, detector, np.array(times), loaded, _grown(before, after), pinned)
+
+
+def _open(task: Task) -> Detector:
+    how: dict[str, Any] = {"threads": task.threads, "backend": task.backend}
+    if task.model == SAMPLING:
+        return open_detector(SAMPLING, critic=task.path, **how)
+    return open_detector(task.path, precision=task.precision, **how)
 
 
 def _import_runtime(backend: str) -> None:
@@ -144,7 +153,7 @@ def _once(detector: Detector, frame: Frame) -> list[float]:
     """Milliseconds of the stages and of the whole call."""
     start = perf_counter()
     # a threshold of 0 lets every frame have its ten grasps
-    detection = detector.run(*frame, top=TOP, threshold=0.0)
+    detection = detector.run(*frame, top=TOP, threshold=0.0, focal=_FOCAL)
     total = (perf_counter() - start) * 1e3
     return [*(detection.milliseconds[stage] for stage in _STAGES), total]
 
@@ -162,6 +171,7 @@ def _row(
     pinned: bool,
 ) -> Row:
     card, path = detector.card, Path(task.path)
+    without_maps = isinstance(detector, RobustDetector)
     files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
     prepare, network, decode, total = (float(x) for x in np.median(times, axis=0))
     whole = times[:, 3]
@@ -171,7 +181,7 @@ def _row(
         modality=card.modality,
         size=card.preparation.size,
         backend=task.backend,
-        precision=detector.backend.precision,
+        precision=card.precision if without_maps else detector.backend.precision,
         threads=task.threads,
         prepare_ms=round(prepare, 3),
         network_ms=round(network, 3),
