@@ -11,13 +11,9 @@ from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps, angle_difference  # noqa: E402
 from graspling.gripper import Gripper  # noqa: E402
 from graspling.resample import crop_affine, warp_depth  # noqa: E402
+from graspling.robust.behind import Fallback, ReRanked  # noqa: E402
 from graspling.robust.critic import OnnxCritic, judge  # noqa: E402
-from graspling.robust.detectors import (  # noqa: E402
-    Fallback,
-    OneGraspDetector,
-    ReRanked,
-    open_detector,
-)
+from graspling.robust.detectors import OneGraspDetector, open_detector  # noqa: E402
 from graspling.robust.proposals import propose, refine  # noqa: E402
 from graspling.robust.session import kind_of  # noqa: E402
 

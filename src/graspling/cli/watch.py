@@ -27,7 +27,8 @@ from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
 from graspling.frames import parse_depth_unit
 from graspling.gripper import Gripper
-from graspling.robust.detectors import RobustDetector, open_detector
+from graspling.robust.base import RobustDetector
+from graspling.robust.detectors import open_detector
 from graspling.sources import Calibration, Source, open_source
 from graspling.sources.stream import Patience, Stream
 from graspling.tracking import Tracked, Tracker

@@ -24,7 +24,8 @@ from graspling.backends.onnx_runtime import import_onnxruntime
 from graspling.detector import Detector
 from graspling.evaluation.machine import memory_mb, pin
 from graspling.frames import read_depth, read_rgb
-from graspling.robust.detectors import SAMPLING, RobustDetector, open_detector
+from graspling.robust.base import RobustDetector
+from graspling.robust.detectors import SAMPLING, open_detector
 
 TOP = 10
 _LEAST_RUNS = 20

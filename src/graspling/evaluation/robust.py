@@ -31,8 +31,8 @@ from graspling.gripper import Gripper
 from graspling.image import fill_holes
 from graspling.intrinsics import Intrinsics
 from graspling.poses import to_poses
+from graspling.robust.base import RobustDetection
 from graspling.robust.critic import ROBUST, OnnxCritic, judge
-from graspling.robust.detectors import RobustDetection
 
 Truth = Literal["none", "label", "physics"]
 Progress = Callable[[Sequence[str]], Iterable[str]]

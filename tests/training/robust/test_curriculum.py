@@ -14,8 +14,9 @@ from graspling.grasps import Grasps  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.networks.gqcnn import build_critic  # noqa: E402
 from graspling.training.robust.checkpoints import load_one_grasp, save  # noqa: E402
-from graspling.training.robust.curriculum import GraspRecipe, GraspTask  # noqa: E402
+from graspling.training.robust.curriculum import GraspTask  # noqa: E402
 from graspling.training.robust.frames import SQUARE, Frames, draw_batch, whole  # noqa: E402
+from graspling.training.robust.grasp_recipe import GraspRecipe  # noqa: E402
 from graspling.training.robust.loop import run  # noqa: E402
 from graspling.training.robust.tasks import task_recipe, task_settings  # noqa: E402
 

@@ -136,7 +136,8 @@ class ByDetector:
     def __init__(
         self, model: str, gripper: str, approach: Approach = "camera", **behind: Any
     ) -> None:
-        from graspling.robust.detectors import RobustDetector, open_detector
+        from graspling.robust.base import RobustDetector
+        from graspling.robust.detectors import open_detector
 
         self._detector = open_detector(model or default_model(), gripper=gripper, **behind)
         self._gripper, self._approach = Gripper.load(gripper), approach

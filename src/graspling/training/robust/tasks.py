@@ -9,7 +9,8 @@ from typing import Any
 from graspling.errors import InputError
 from graspling.training.recipe import from_mapping, read_settings
 from graspling.training.robust.critic import CriticRecipe, CriticTask
-from graspling.training.robust.curriculum import GraspRecipe, GraspTask
+from graspling.training.robust.curriculum import GraspTask
+from graspling.training.robust.grasp_recipe import GraspRecipe
 from graspling.training.robust.loop import Task
 
 TaskRecipe = CriticRecipe | GraspRecipe

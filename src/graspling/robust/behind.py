@@ -1,0 +1,88 @@
+"""A critic behind another detector: re-ranking, and falling back to a slower one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from graspling.card import Card
+from graspling.detector import Detector, check_top
+from graspling.errors import InputError
+from graspling.frames import check_depth
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
+from graspling.opencv import one_thread
+from graspling.robust.base import RobustDetection, RobustDetector, rated
+from graspling.robust.critic import ROBUST, OnnxCritic, judge
+
+_CANDIDATES = 20  # of the other detector, that are ranked
+
+
+class ReRanked(RobustDetector):
+    """The grasps of another detector in the order of a critic.
+
+    What the other detector would not say (its threshold) is not ranked. Grasps for which there is
+    no pose (see :func:`graspling.poses.to_poses`) come last, with quality 0.
+    """
+
+    def __init__(self, inner: Detector, critic: OnnxCritic, gripper: Gripper) -> None:
+        self.inner, self.critic, self.gripper = inner, critic, gripper
+
+    @property
+    def card(self) -> Card:
+        """The other detector's, renamed."""
+        card = self.inner.card
+        return replace(card, name=f"{card.name}+{self.critic.card.network}", threshold=0.0)
+
+    def run(self, rgb: Any = None, depth: Any = None, **how: Any) -> RobustDetection:
+        """See :meth:`RobustDetector.run`."""
+        if depth is None or not how.get("focal"):
+            raise InputError(
+                "re-ranking needs a depth image and the camera's focal length in pixels: give "
+                "--depth and --camera FILE with fx, or focal="
+            )
+        top, threshold = check_top(how.pop("top", 1)), how.pop("threshold", None)
+        focal = float(how.pop("focal"))
+        many = max(top, _CANDIDATES)
+        found = self.inner.run(rgb, depth, top=many, threshold=threshold, focal=focal, **how)
+        start = perf_counter()
+        own = found.z if isinstance(found, RobustDetection) else None
+        with one_thread():
+            p, z = judge(self.critic, found.grasps, check_depth(depth), focal, self.gripper, own)
+        order = np.argsort(-p, kind="stable")[:top]
+        order = order[p[order] >= (threshold or 0.0)]
+        grasps = rated(found.grasps, p)[order]
+        milliseconds = {**found.milliseconds, "critic": (perf_counter() - start) * 1e3}
+        return RobustDetection(grasps, found.maps, milliseconds, self.card.name, z=z[order])
+
+    def detect(self, rgb: Any = None, depth: Any = None, **how: Any) -> Grasps:
+        """See :meth:`RobustDetector.detect`."""
+        return self.run(rgb, depth, **how).grasps
+
+
+class Fallback(ReRanked):
+    """A fast detector first; another one only if the critic does not call its grasp robust (the
+    conclusion of GQ-STN, section V-D)."""
+
+    def __init__(
+        self, inner: Detector, slow: RobustDetector, critic: OnnxCritic, gripper: Gripper
+    ) -> None:
+        super().__init__(inner, critic, gripper)
+        self.slow = slow
+
+    def run(self, rgb: Any = None, depth: Any = None, **how: Any) -> RobustDetection:
+        """See :meth:`RobustDetector.run`."""
+        first = super().run(rgb, depth, **how)
+        if len(first.grasps) and first.grasps.quality[0] >= ROBUST:
+            return first
+        second = self.slow.run(rgb, depth, **how)
+        spent = {f"fast {key}": value for key, value in first.milliseconds.items()}
+        best = second
+        if len(first.grasps) and not (
+            len(second.grasps) and second.grasps.quality[0] > first.grasps.quality[0]
+        ):
+            best = first
+        return replace(best, milliseconds={**spent, **second.milliseconds})
