@@ -12,6 +12,7 @@ import pytest
 from toys import ToyModel, blob, complaint
 
 from graspling.detector import Detector
+from graspling.hand_eye import HandEye
 
 
 @pytest.fixture
@@ -90,6 +91,17 @@ def test_with_a_gripper_there_are_poses_or_reasons(
     assert second["poses"][0]["pose"] is None and "no depth" in second["poses"][0]["reason"]
     assert told == [350, 350]  # a model that uses it is told the focal length
 
+    moved = np.eye(4)
+    moved[:3, 3] = 0.5, 0, 0.2
+    for setup, name in (("eye-to-hand", "robot"), ("eye-in-hand", "hand")):
+        hand_eye = tmp_path / f"{setup}.json"
+        hand_eye.write_text(HandEye(setup, moved).to_json())
+        more = ("--no-track", "--json", "--hand-eye", hand_eye)
+        again = json.loads(run("watch", folder, *words, *more)[1].splitlines()[0])
+        assert (first["pose_frame"], again["pose_frame"]) == ("camera", name)
+        shift = np.array(again["poses"][0]["pose"]) - np.array(pose["pose"])
+        assert shift[:3, 3] == pytest.approx([0.5, 0, 0.2], abs=1e-6)
+
 
 def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_path: Path):
     for words, message in [
@@ -103,6 +115,7 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         ((frames, "--gripper", "tongs"), "'tongs'"),
         ((frames, "--pictures", frames / "0.png"), "is a file"),
         ((frames, "--top", 0), "top is 0"),
+        ((frames, "--hand-eye", "h.json"), "give --gripper and --json"),
         ((frames, "--threshold", 2), "threshold is 2"),
         (("realsense,widht=3",), "no option 'widht'"),
     ]:

@@ -125,6 +125,12 @@ def test_missing_or_foreign_folder_says_how_to_get_the_data(kind: str, tmp_path:
         assert "\n" not in str(error.value)
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no images here")
+    with pytest.raises(InputError, match="notes.txt: it is a file, no folder"):
+        open_dataset(f"cornell:{tmp_path / 'notes.txt'}")
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

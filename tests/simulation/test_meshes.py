@@ -61,6 +61,13 @@ def test_a_dented_mesh_becomes_several_pieces(tmp_path):
     assert sum(part.volume for part in thing.parts) < 1.2 * 0.18 * 0.02 * 0.02
 
 
+def test_a_vertex_that_is_no_number_is_named(tmp_path):
+    corners = "v 0 0 0\nv nan 1 0\nv 0 1 0\nv 0 0 1\n"
+    (tmp_path / "a.obj").write_text(corners + "f 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n")
+    with pytest.raises(InputError, match="vertex 2 has a coordinate that is no number"):
+        MeshFolder(tmp_path, cache=tmp_path / "c").get("a")
+
+
 def test_scaled_units(tmp_path):
     (tmp_path / "m").mkdir()
     trimesh.creation.box((60, 40, 20)).export(tmp_path / "m" / "block.stl")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from graspling.card import Card
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
+from graspling.hand_eye import HandEye
 from graspling.plane import fit_plane
 from graspling.poses import GraspPoses
 from graspling.sources.base import Frame
@@ -24,12 +25,10 @@ class Locator:
     Attributes:
         gripper: what grasps.
         clamp: open as far as the gripper can for a grasp that is wider, instead of refusing it.
-        robot_from_camera: (4, 4) hand-eye transform, metres; None leaves the camera frame.
     """
 
     gripper: Gripper
     clamp: bool = False
-    robot_from_camera: ArrayLike | None = None
 
     def __call__(self, frame: Frame, grasps: Grasps) -> GraspPoses | None:
         """A row a grasp; None for a frame without depth or intrinsics.
@@ -39,10 +38,32 @@ class Locator:
         """
         if frame.depth is None or frame.intrinsics is None:
             return None
-        poses = grasps.to_poses(frame.depth, frame.intrinsics, self.gripper, clamp=self.clamp)
-        if self.robot_from_camera is None:
-            return poses
-        return poses.transform(self.robot_from_camera)
+        return grasps.to_poses(frame.depth, frame.intrinsics, self.gripper, clamp=self.clamp)
+
+
+@dataclass(frozen=True, eq=False)
+class PoseFrame:
+    """The frame in which poses are told.
+
+    Attributes:
+        name: "camera", "robot" (its base) or "hand" (of a camera that moves with it).
+        from_camera: (4, 4) metres; None for the camera's own.
+    """
+
+    name: str = "camera"
+    from_camera: ArrayLike | None = None
+
+    @classmethod
+    def of(cls, hand_eye: HandEye) -> PoseFrame:
+        """The robot's frame of a camera that stands still; the hand's of one in the hand, because
+        a stream does not say where the hand was."""
+        name = "robot" if hand_eye.setup == "eye-to-hand" else "hand"
+        return cls(name, hand_eye.transform)
+
+    def records(self, poses: GraspPoses) -> dict[str, Any]:
+        """``pose_frame`` and ``poses`` for JSON."""
+        told = poses if self.from_camera is None else poses.transform(self.from_camera)
+        return {"pose_frame": self.name, "poses": pose_records(told)}
 
 
 class HeightWatch:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graspling.apps.locate import pose_records
+from graspling.apps.locate import PoseFrame
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.pictures import Picture, draw_grasps
@@ -56,8 +56,8 @@ class Answer:
             return None
         return draw_grasps(image, self.tracked.grasps)
 
-    def to_dict(self) -> dict[str, Any]:
-        """For one line of JSON."""
+    def to_dict(self, frame: PoseFrame | None = None) -> dict[str, Any]:
+        """For one line of JSON, with poses in this frame; by default the camera's."""
         row: dict[str, Any] = {"frame": self.frame.name, "time": self.frame.time}
         if self.tracked is None:
             return row | {"error": self.fault}
@@ -65,7 +65,7 @@ class Answer:
         row |= {"track": self.tracked.number, "age": self.tracked.age}
         row["latency_ms"] = round(self.latency * 1e3, 3)
         if self.poses is not None:
-            row["poses"] = pose_records(self.poses)
+            row |= (frame or PoseFrame()).records(self.poses)
         return row
 
 

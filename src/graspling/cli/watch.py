@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from graspling.apps.locate import HeightWatch, Locator
+from graspling.apps.locate import HeightWatch, Locator, PoseFrame
 from graspling.apps.rerun_view import RerunView
 from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
@@ -27,6 +28,7 @@ from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
 from graspling.frames import parse_depth_unit
 from graspling.gripper import Gripper
+from graspling.hand_eye import HandEye
 from graspling.robust.base import RobustDetector
 from graspling.robust.detectors import open_detector
 from graspling.sources import Calibration, Source, open_source
@@ -67,6 +69,9 @@ class Watch:
     depth and intrinsics."""
     clamp: bool = False
     """Open as far as the gripper can for a grasp that is wider, instead of refusing it."""
+    hand_eye: File = ""
+    """Tell poses in the robot's frame, by the file that graspling calibrate writes; of a camera in
+    the hand, in the hand's."""
     rate: Text = ""
     """Play a recording like a camera, and drop what there is no time for: frames a second, or
     "recorded". By default every frame of a recording is looked at."""
@@ -96,6 +101,11 @@ def run(options: Watch) -> None:
     check_top(options.top)
     if options.threshold is not None:
         check_threshold(options.threshold)
+    if options.hand_eye and not (options.gripper and options.json):
+        raise InputError(
+            "--hand-eye says in which frame poses are written: give --gripper and --json"
+        )
+    frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
     _quiet_opencv()
     place = Path(options.source.split(",")[0].split(":", 1)[-1])
     refuse_overlap((options.json, options.rerun), [place if place.is_file() else None])
@@ -111,7 +121,7 @@ def run(options: Watch) -> None:
         def report(line: str) -> None:
             tqdm.write(f"graspling: {line}", file=sys.stderr)
 
-        views = _views(options, source, stack)
+        views = _views(options, source, frame, stack)
         stream = stack.enter_context(
             Stream(source, rate=_rate(options.rate), patience=patience, report=report)
         )
@@ -164,9 +174,9 @@ def _calibration(options: Watch) -> Calibration:
     return Calibration(unit, camera.intrinsics, camera.register)
 
 
-def _views(options: Watch, source: Source, stack: ExitStack) -> list[View]:
+def _views(options: Watch, source: Source, frame: PoseFrame, stack: ExitStack) -> list[View]:
     kinds: list[tuple[str, Callable[[str], View]]] = [
-        (options.json, JsonLines),
+        (options.json, partial(JsonLines, frame=frame)),
         (options.pictures, Pictures),
         (options.rerun, RerunView),
         (f"graspling: {source.name}" if options.show else "", Window),

@@ -72,7 +72,8 @@ class Dataset(ABC):
         self._frames: FrameCache[Frame] = FrameCache(int(cache_mb * 1e6))
         self._labels: dict[str, Labels] = {}
         if not self.root.is_dir():
-            raise self.unusable("there is no such folder")
+            is_file = self.root.exists()
+            raise self.unusable(f"{'it is a file, no' if is_file else 'there is no such'} folder")
 
     def unusable(self, reason: str) -> InputError:
         """The error for a folder that is not this data set."""

@@ -25,6 +25,8 @@ SIDE = 224  # pixels of the input
 # Depth is given relative to the image's mean, in units of 5 cm: objects are a unit or two high.
 UNIT = 0.05  # metres
 _CLIP = 4.0
+_LOW = 0.01  # metres: the unit of the relief
+_BLOCK = 8  # pixels of a block; the surroundings are three blocks wide
 
 
 def seen_at(image: Tensor, side: int) -> Tensor:
@@ -38,14 +40,30 @@ def standard_depth(image: Tensor, mean: Tensor) -> Tensor:
     return ((image - mean[:, None, None, None]) / UNIT).clamp(-_CLIP, _CLIP)
 
 
-class LightFeatures(nn.Sequential):
-    """(N, 1, 112, 112) to (N, 64, 7, 7)."""
+def relief(look: Tensor) -> Tensor:
+    """(N, 1, S, S) standardised depth less the mean of its surroundings, in units of 1 cm within
+    +-4 cm: what is low stands out, also on a table that the camera sees obliquely, whose own slope
+    is gone."""
+    coarse = functional.avg_pool2d(look, _BLOCK)
+    coarse = functional.avg_pool2d(
+        functional.pad(coarse, (1, 1, 1, 1), mode="replicate"), 3, stride=1
+    )
+    around = functional.interpolate(
+        coarse, scale_factor=float(_BLOCK), mode="bilinear", align_corners=False
+    )
+    return ((look - around) * (UNIT / _LOW)).clamp(-_CLIP, _CLIP)
+
+
+class LightFeatures(nn.Module):
+    """(N, 1, 112, 112) to (N, 64, 7, 7); beside the depth it looks at its :func:`relief`."""
 
     channels, side = 64, 112
+    kept = (2, 4, 6)  # layers with the last map of each size
 
     def __init__(self) -> None:
-        super().__init__(
-            conv_bn_relu(1, 16, 5, stride=2),
+        super().__init__()
+        self.layers = nn.Sequential(
+            conv_bn_relu(2, 16, 5, stride=2),
             conv_bn_relu(16, 32, 3, stride=2),
             conv_bn_relu(32, 32, 3),
             conv_bn_relu(32, 48, 3, stride=2),
@@ -53,6 +71,18 @@ class LightFeatures(nn.Sequential):
             conv_bn_relu(48, 64, 3, stride=2),
             conv_bn_relu(64, 64, 3),
         )
+
+    def forward(self, look: Tensor) -> Tensor:
+        return self.maps(look)[-1]
+
+    def maps(self, look: Tensor) -> list[Tensor]:
+        """(N, 32, 28, 28), (N, 48, 14, 14) and (N, 64, 7, 7)."""
+        image, found = torch.cat([look, relief(look)], dim=1), []
+        for number, layer in enumerate(self.layers):
+            image = layer(image)
+            if number in self.kept:
+                found.append(image)
+        return found
 
 
 class ResNetFeatures(nn.Module):
@@ -149,11 +179,7 @@ class Places(nn.Module):
     def forward(self, image: Tensor) -> Chosen:
         """What is chosen in (N, 1, 112, 112), standardised."""
         joined: Tensor | None = None
-        maps = []
-        for number, layer in enumerate(self.features):
-            image = layer(image)
-            if number in (2, 4, 6):
-                maps.append(image)
+        maps = self.features.maps(image)
         for join, level in zip(reversed(self.joins), reversed(maps), strict=True):
             here = join(level)
             if joined is not None:

@@ -99,6 +99,9 @@ class MeshFolder:
         path = self._files[object_id]
         mesh = _read(path)
         vertices = np.asarray(mesh.vertices, np.float64) * self.scale
+        if not np.isfinite(vertices).all():
+            row = int(np.flatnonzero(~np.isfinite(vertices).all(axis=1))[0])
+            raise InputError(f"{path}: vertex {row + 1} has a coordinate that is no number")
         size = float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0
         if not 0.003 < size < 1.0:
             raise InputError(
