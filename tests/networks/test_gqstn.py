@@ -97,6 +97,17 @@ def test_a_map_of_places_reaches_every_pixel_and_keeps_to_one_object():
     assert found.tolist() == pytest.approx([17.5 / 28 - 0.5, 10.5 / 28 - 0.5], abs=1e-5)
 
 
+def test_places_are_drawn_by_their_chances():
+    places = Places()
+    values = torch.full((1000, 28 * 28), -30.0)
+    values[:, 28 * 5 + 5], values[:, 28 * 20 + 20] = np.log(0.75), np.log(0.25)
+    chosen = places.choose(values, torch.zeros(1000, 2, 28 * 28))
+    other = places.draw(chosen, torch.linspace(0, 0.9999, 1000))
+    at = ((other.raw.sigmoid() * 28 - 0.5)[:, 0] > 12).float().mean()
+    assert at == pytest.approx(0.25, abs=2e-3)
+    assert torch.minimum((other.share - 0.25).abs(), (other.share - 0.75).abs()).max() < 1e-4
+
+
 def test_relief_takes_a_slope_away_and_keeps_what_is_low():
     row = torch.linspace(-2, 2, 112)
     slope = row[None, None, None, :] + 0.5 * row[None, None, :, None]

@@ -185,15 +185,18 @@ class GQSTN(OneGrasp):
             truth: teacher forcing (section IV-C): the second and third network look where the first
                 and second should have said.
         """
-        side = self.translate.side
-        mean = image.mean(dim=(1, 2, 3))
+        flat = standard_depth(image, image.mean(dim=(1, 2, 3)))
+        said = self.translate(seen_at(flat, self.translate.side))
+        if isinstance(said, Chosen):
+            return self.turned(image, said.raw, truth), said
+        return self.turned(image, said, truth), None
+
+    def turned(self, image: Tensor, raw: Tensor, truth: Pose | None = None) -> Pose:
+        """The grasp at what the first network said, (N, 2) raw: what the other two say there."""
+        side, mean = self.translate.side, image.mean(dim=(1, 2, 3))
         flat = standard_depth(image, mean)
         zoom, zero = torch.full_like(mean, self.zoom), torch.zeros_like(mean)
-
-        said = self.translate(seen_at(flat, side))
-        chosen = said if isinstance(said, Chosen) else None
-        w = chosen.raw if chosen else said
-        x, y = torch.sigmoid(w[:, 0]) - 0.5, torch.sigmoid(w[:, 1]) - 0.5
+        x, y = torch.sigmoid(raw[:, 0]) - 0.5, torch.sigmoid(raw[:, 1]) - 0.5
         at = (x, y) if truth is None else (truth.x, truth.y)
         w = self.rotate(sample(flat, matrices(*at, zero, zoom), side))
         sin, cos = 2 * torch.sigmoid(w[:, 0]) - 1, 2 * torch.sigmoid(w[:, 1]) - 1
@@ -202,7 +205,7 @@ class GQSTN(OneGrasp):
         angle = torch.atan2(sin, cos) / 2 if truth is None else truth.angle
         w = self.scale(sample(flat, matrices(*at, angle, zoom), side))
         size = self.statistics.gamma * torch.exp(w[:, 0].clamp(-3, 3))
-        return Pose(x, y, sin, cos, size, self.height(w[:, 1], mean)), chosen
+        return Pose(x, y, sin, cos, size, self.height(w[:, 1], mean))
 
 
 class DirectGrasp(OneGrasp):

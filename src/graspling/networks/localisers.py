@@ -140,13 +140,15 @@ class Chosen:
 
     Attributes:
         raw: (N, 2) what the logistic function, less 0.5, turns into x and y.
-        values: (N, 784) of each place, row by row; their softmax is the chance of the place.
         share: (N,) chance of the places around the chosen one, in (0, 1].
+        values: (N, 784) of each place, row by row; their softmax is the chance of the place.
+        offsets: (N, 2, 784) of the grasp from the middle of the place, in places, from -1 to 1.
     """
 
     raw: Tensor
-    values: Tensor
     share: Tensor
+    values: Tensor
+    offsets: Tensor
 
 
 class Places(nn.Module):
@@ -189,20 +191,31 @@ class Places(nn.Module):
         said = self.last(self.mix(joined)).flatten(2)
         return self.choose(said[:, 0], torch.tanh(said[:, 1:]))
 
-    def choose(self, values: Tensor, offsets: Tensor) -> Chosen:
+    def choose(self, values: Tensor, offsets: Tensor, drawn: Tensor | None = None) -> Chosen:
         """The mean around the highest value: over all places it would lie between two objects.
 
         Args:
-            values: (N, 784) of each place, row by row.
-            offsets: (N, 2, 784) in places, from -1 to 1.
+            values, offsets: see :class:`Chosen`.
+            drawn: (N,) take the mean around these places instead.
         """
-        best = self.centres.T[values.argmax(dim=1)]
-        away = (self.centres[None] - best[:, :, None]).abs().amax(dim=1)
+        centre = self.centres.T[values.argmax(dim=1) if drawn is None else drawn]
+        away = (self.centres[None] - centre[:, :, None]).abs().amax(dim=1)
         near = torch.softmax(values, dim=1) * (away < (self.reach + 0.5) / self.cells)
         share = near.sum(dim=1)
         chance = (near / share[:, None])[:, None]
         place = (chance * (self.centres[None] + offsets / self.cells)).sum(dim=2)
-        return Chosen(torch.logit((place + 0.5).clamp(1e-4, 1 - 1e-4)), values, share)
+        raw = torch.logit((place + 0.5).clamp(1e-4, 1 - 1e-4))
+        return Chosen(raw, share, values, offsets)
+
+    def draw(self, chosen: Chosen, chance: Tensor) -> Chosen:
+        """Another place of the same images, drawn by the chances of the places.
+
+        Args:
+            chance: (N,) uniform random numbers in [0, 1).
+        """
+        reached = torch.softmax(chosen.values.detach(), dim=1).cumsum(dim=1)
+        drawn = (reached < chance[:, None]).sum(dim=1).clamp(max=reached.shape[1] - 1)
+        return self.choose(chosen.values, chosen.offsets, drawn)
 
 
 class Statistics(nn.Module):

@@ -144,9 +144,7 @@ class GraspTask:
         logits = network.critic(*crops(batch.image, given, batch.focal))
         robust = functional.cross_entropy(logits, torch.ones_like(logits[:, 0], dtype=torch.long))
         if chosen and not stage.forced:
-            # which place is chosen has no gradient: what holds better than most gets likelier
-            p = torch.softmax(logits.detach(), dim=1)[:, 1]
-            robust = robust - ((p - p.mean()) * chosen.share.log()).mean()
+            robust = robust + self._drawn(network, chosen, batch, logits)
         total = stage.xi * located + (1 - stage.xi) * robust
         share = (logits[:, 1] > logits[:, 0]).float().mean()
         return total, {"located": located, "robust": robust, "robust_share": share}
@@ -165,6 +163,18 @@ class GraspTask:
         place = torch.stack([found.x, found.y], dim=1)[:, None]
         away = (place - labels).square().sum(dim=2).masked_fill(~there, torch.inf)
         return chance + self.recipe.place * away.amin(dim=1).mean()
+
+    def _drawn(self, network: GQSTN, chosen: Chosen, batch: GraspBatch, logits: Tensor) -> Tensor:
+        """Which place is chosen has no gradient. So the critic compares it with another one of the
+        same image, drawn by the chances: that one gets likelier where it holds better, and less
+        likely where it does not (self-critical sequence training, Rennie et al. 2017)."""
+        assert isinstance(network.translate, Places)
+        other = network.translate.draw(chosen, batch.chance)
+        with torch.no_grad():
+            pose = network.turned(batch.image, other.raw)
+            there = network.critic.probability(*crops(batch.image, pose, batch.focal))
+            here = torch.softmax(logits, dim=1)[:, 1]
+        return -((there - here) * other.share.log()).mean()
 
     def _located(self, found: Pose, truth: Pose, image: Tensor) -> Tensor:
         """L_loc: squared errors of x, y, sin, cos, log s and z in units of its spread."""

@@ -125,12 +125,14 @@ class GraspBatch:
         focal: (N,) pixels of the image.
         target: the label that was drawn.
         others: (N, K, 6) all sparse labels in the window: x, y, sin, cos, scale, z; NaN beyond.
+        chance: (N,) uniform random numbers in [0, 1).
     """
 
     image: Tensor
     focal: Tensor
     target: Pose
     others: Tensor
+    chance: Tensor
 
     def to(self, device: torch.device) -> GraspBatch:
         """On a device."""
@@ -138,7 +140,11 @@ class GraspBatch:
             getattr(self.target, n).to(device) for n in ("x", "y", "sin", "cos", "scale", "z")
         )
         return GraspBatch(
-            self.image.to(device), self.focal.to(device), Pose(*columns), self.others.to(device)
+            self.image.to(device),
+            self.focal.to(device),
+            Pose(*columns),
+            self.others.to(device),
+            self.chance.to(device),
         )
 
 
@@ -154,7 +160,7 @@ def draw_batch(
     matrix = np.empty((count, 2, 3), np.float32)
     targets = np.empty((count, 6), np.float32)
     others = np.full((count, sparse, 6), np.nan, np.float32)
-    sides = np.empty(count, np.float32)
+    sides, chance = np.empty(count, np.float32), np.empty(count, np.float32)
     for place, row in enumerate(rows):
         rng = generator(seed, epoch, frames.ids[row])
         label = frames.sparse[row]
@@ -166,6 +172,7 @@ def draw_batch(
         others[place, : inside.sum()] = moved[inside][:sparse]
         targets[place] = window.labels(aim[None])[0]
         matrix[place], sides[place] = window.matrix(), window.side
+        chance[place] = rng.random()
     image = torch.from_numpy(frames.depth[list(rows)].astype(np.float32) * np.float32(_COUNT))
     focal = torch.from_numpy(frames.focal[list(rows)] * (SIDE / sides))
     return GraspBatch(
@@ -173,6 +180,7 @@ def draw_batch(
         focal,
         Pose(*torch.from_numpy(targets).unbind(dim=1)),
         torch.from_numpy(others),
+        torch.from_numpy(chance),
     )
 
 
