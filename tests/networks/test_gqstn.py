@@ -102,7 +102,7 @@ def test_places_are_drawn_by_their_chances():
     values = torch.full((1000, 28 * 28), -30.0)
     values[:, 28 * 5 + 5], values[:, 28 * 20 + 20] = np.log(0.75), np.log(0.25)
     chosen = places.choose(values, torch.zeros(1000, 2, 28 * 28))
-    other = places.draw(chosen, torch.linspace(0, 0.9999, 1000))
+    other = places.draw(chosen, torch.linspace(1e-4, 0.9999, 1000))
     at = ((other.raw.sigmoid() * 28 - 0.5)[:, 0] > 12).float().mean()
     assert at == pytest.approx(0.25, abs=2e-3)
     assert torch.minimum((other.share - 0.25).abs(), (other.share - 0.75).abs()).max() < 1e-4

@@ -28,7 +28,7 @@ from graspling.evaluation.calibration import calibration
 from graspling.image import Preparation
 from graspling.networks.counts import macs_of, parameters
 from graspling.networks.gqcnn import Critic, build_critic
-from graspling.training.optimise import one_cycle
+from graspling.training.optimise import one_cycle, resolve_precision
 from graspling.training.robust.checkpoints import save
 from graspling.training.robust.loop import Found
 
@@ -96,6 +96,7 @@ class CriticRecipe:
         schedule: decay (x 0.95 every 0.66 epochs) or one_cycle.
         augmentation: see CropAugmentation.
         limit: at most this many rows of each part; 0: all.
+        precision: fp32, bf16 or auto (bf16 where the device computes in it).
         seed, validate_every, checkpoint_seconds, threads: as in Recipe.
     """
 
@@ -116,6 +117,7 @@ class CriticRecipe:
     schedule: Literal["decay", "one_cycle"] = "decay"
     augmentation: CropAugmentation = field(default_factory=CropAugmentation)
     limit: int = 0
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     seed: int = 0
     validate_every: int = 1
     checkpoint_seconds: float = 120.0
@@ -161,6 +163,7 @@ class CriticTask:
             id(rows): self.tensors.relative(rows) for rows in (self.train, self.held_out)
         }
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = resolve_precision(recipe.precision, self.device)
         self.network: Critic = build_critic(recipe.network, recipe.pose, recipe.relative)
         some = np.arange(min(len(self.train), 20_000))
         self.network.standardise(*self._take(self.train, some)[:2])
@@ -217,7 +220,8 @@ class CriticTask:
 
     def loss(self, batch: tuple[Tensor, ...], epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         image, pose, truth = batch
-        logits = self.network(image, pose)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits = self.network(image, pose).float()
         right = (logits.argmax(dim=1) == truth).float().mean()
         return functional.cross_entropy(logits, truth), {"right": right}
 
