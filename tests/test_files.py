@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graspling.errors import InputError
-from graspling.files import atomic_path, write_bytes, write_text
+from graspling.files import atomic_path, check_writable, write_bytes, write_text
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -48,6 +48,17 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_text(tmp_path / "file" / "a.txt", "text")
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for fine in (tmp_path / "a.txt", tmp_path / "new" / "folder" / "a.txt", tmp_path / "file"):
+        check_writable(fine)
+    with pytest.raises(InputError, match="file is a file, not a folder"):
+        check_writable(tmp_path / "file" / "a.txt")
+    with pytest.raises(InputError, match="file is no folder"):
+        write_text(tmp_path / "file" / "a.txt", "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:

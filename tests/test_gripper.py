@@ -71,6 +71,7 @@ def test_finger_boxes_open_symmetrically() -> None:
     ("change", "words"),
     [
         ({"opening": 0}, "opening is 0, expected a number above 0"),
+        ({"opening": 80}, "in millimetres?"),
         ({"opening": "wide"}, "opening is 'wide'"),
         ({"min_opening": 0.2}, "min_opening is 0.2, expected from 0 to opening"),
         ({"clearance": 0.05}, "clearance is 0.05"),

@@ -15,6 +15,22 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
+def check_writable(path: str | Path) -> None:
+    """Find out early that a file or folder could not be written there; nothing is made.
+
+    Raises:
+        InputError: a parent is a file, or the nearest one that exists may not be written to.
+    """
+    place = Path(path)
+    for parent in place.absolute().parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise InputError(f"cannot write {path}: {parent} is a file, not a folder")
+            if not os.access(parent, os.W_OK) and not place.exists():
+                raise InputError(f"cannot write {path}: {parent} may not be written to")
+            return
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
@@ -42,6 +58,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = f"{target.parent} is no folder"
         raise InputError(f"cannot write {target}: {reason}; nothing was changed there") from error
     finally:
         # What went wrong is said above; a failing clean-up must not hide it.

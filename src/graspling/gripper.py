@@ -23,6 +23,7 @@ from graspling.errors import InputError
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
+_WIDEST = 1.0  # metres
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Gripper:
     def __post_init__(self) -> None:
         for name in ("opening", "pad_length", "pad_width", "max_force"):
             _check(self, name, lambda value: value > 0, "a number above 0")
+        if self.opening > _WIDEST:
+            raise InputError(
+                f"gripper: opening is {self.opening:g} m, expected at most {_WIDEST:g}; are its "
+                "lengths in millimetres? They are metres here"
+            )
         _check(self, "min_opening", lambda value: 0 <= value < self.opening, "from 0 to opening")
         _check(self, "clearance", lambda value: 0 <= 2 * value < self.opening, "0 to opening / 2")
         for name in ("tcp", "opening_axis", "approach_axis"):

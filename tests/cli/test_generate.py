@@ -20,8 +20,9 @@ def test_generate_makes_a_data_set_and_continues_it(run, tmp_path):
     assert status == 0 and f"written: generated:{out}" in err, err
     assert json.loads(report)["frames"] == 2
     assert len(open_dataset(f"generated:{out}")) == 2
-    status, report, _ = run(*words, "--frames", 3)
+    status, report, err = run(*words, "--frames", 3)
     assert status == 0 and json.loads(report)["settings"]["frames"] == 3
+    assert "made 3 frames" in err  # a scene has two views: one of the four is not wanted
     data = open_dataset(f"generated:{out}")
     assert len(data) == 3 and data[data.ids[0]].rgb.shape == (480, 640, 3)
     assert "frames: 3, 1" in complaint(run("generate", "--out", out, "--views", 2, "--seed", 3,
@@ -32,6 +33,8 @@ def test_generate_makes_a_data_set_and_continues_it(run, tmp_path):
     ("words", "expected"),
     [
         ((), "give --frames N --out DIR"),
+        (("--frames", "-4", "--out", "OUT"), "frames is -4"),
+        (("--frames", "4", "--out", "OUT", "--empty", "1.5"), "empty is 1.5, expected a share"),
         (("--frames", "4", "--out", "OUT", "--gripper", "hand"), "gripper 'hand'"),
         (("--frames", "4", "--out", "OUT", "--camera", "eye"), "camera 'eye'"),
         (("--frames", "4", "--out", "OUT", "--objects", "nowhere"), "'nowhere'"),

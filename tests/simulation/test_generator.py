@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data set by one worker, without any trouble."""
     out = tmp_path_factory.mktemp("generated") / "one"
     report = generate(SETTINGS, out, factory=Fake, progress=False)
-    assert (report.frames, report.scenes, report.kept) == (16, 8, 0)
+    assert (report.frames, report.scenes, report.kept) == (15, 8, 0)
     assert report.bytes == sum(path.stat().st_size for path in out.glob("*.tar"))
     assert report.stages["draw"] == pytest.approx(0.08)
     return out

@@ -68,6 +68,23 @@ def test_a_vertex_that_is_no_number_is_named(tmp_path):
         MeshFolder(tmp_path, cache=tmp_path / "c").get("a")
 
 
+def test_a_flat_mesh_and_a_face_without_its_vertex_are_refused(tmp_path):
+    (tmp_path / "flat.obj").write_text("v 0 0 0\nv .1 0 0\nv 0 .1 0\nv .1 .1 0\nf 1 2 3\nf 2 3 4\n")
+    (tmp_path / "open.obj").write_text("v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 2 9\nf 2 3 4\n")
+    for name, said in (("flat", "is flat"), ("open", "a face names")):
+        with pytest.raises(InputError, match=said):
+            MeshFolder(tmp_path, cache=tmp_path / "c").get(name)
+
+
+def test_the_scale_of_a_folder_is_part_of_its_name(tmp_path):
+    trimesh.creation.box((60, 40, 20)).export(tmp_path / "block.stl")
+    folder = MeshFolder.open(f"{tmp_path},scale=0.001")
+    assert (folder.path, folder.scale) == (tmp_path, 0.001)
+    assert MeshFolder.open(str(tmp_path)).scale == 1.0
+    with pytest.raises(InputError, match="scale is zero"):
+        MeshFolder.open(f"{tmp_path},scale=zero")
+
+
 def test_scaled_units(tmp_path):
     (tmp_path / "m").mkdir()
     trimesh.creation.box((60, 40, 20)).export(tmp_path / "m" / "block.stl")

@@ -82,6 +82,12 @@ def test_depth_of_round_and_tilted_things(renderer):
     np.testing.assert_allclose(outside.max(axis=1), 0, atol=1e-4)  # on the surface, every pixel
 
 
+def test_a_fixed_height_is_a_range_of_one():
+    given = {"name": "mine", "fx": 600, "fy": 600, "cx": 319.5, "cy": 239.5, "width": 640}
+    camera = CameraModel.from_dict(given | {"height_px": 480, "height": 0.5})
+    assert camera.height == (0.5, 0.5)
+
+
 def test_a_known_point_is_where_the_intrinsics_say(renderer):
     """A small ball at a random place in a random view."""
     random = np.random.default_rng(4)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from graspling.cli.output import say, table, write_json
+from graspling.cli.output import say, table, warn, write_json
 from graspling.cli.parse import File, Json, Text
 from graspling.errors import InputError
 from graspling.simulation.manifest import Part, SceneChoice, Settings
@@ -58,7 +58,7 @@ def generate(options: Generate) -> None:
     """Generate and report."""
     from graspling.simulation.generator import generate as run
 
-    if options.frames < 1 or not options.out:
+    if not options.frames or not options.out:
         raise InputError("how many frames, and where to? give --frames N --out DIR")
     chosen = asdict(options)
     settings = Settings(**{name: chosen[name] for name in _SETTINGS})
@@ -71,6 +71,8 @@ def generate(options: Generate) -> None:
     kept = f", {report.kept:,} were there already" if report.kept else ""
     size = f"{report.bytes / 1e6:,.0f} MB, {report.bytes / settings.frames / 1e3:.0f} kB a frame"
     say(f"made {made}{kept}; {size}", json_target=options.json)
+    if report.frames and not report.labels:
+        warn("not a single label: is there an object, and does it fit between the pads?")
     say(f"written: generated:{options.out}", json_target=options.json)
 
 
@@ -120,12 +122,13 @@ def verify(options: Verify) -> None:
     )
     simulator = Simulator(settings)
     kinds = KINDS if options.scene == "mixed" else (options.scene,)
-    with tqdm(unit="grasp", delay=2, file=sys.stderr, leave=False, disable=None) as bar:
+    often = 0.2 if sys.stderr.isatty() else 30
+    with tqdm(unit="grasp", mininterval=often, file=sys.stderr, leave=False) as bar:
 
-        def progress(kind: str, done: int, wanted: int) -> None:
-            bar.set_description(kind, refresh=False)
-            bar.total, bar.n = wanted, min(done, wanted)
-            bar.refresh()
+        def progress(kind: str, done: int, wanted: int, objects: int) -> None:
+            bar.set_description(f"{kind}, {objects} objects", refresh=False)
+            bar.total = max(wanted, done)
+            bar.update(done - bar.n)
 
         result = run(
             simulator.stage,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from graspling.errors import InputError
-from graspling.files import write_text
+from graspling.files import check_writable, write_text
 
 T = TypeVar("T")
 
@@ -72,15 +72,16 @@ def progress(items: Sequence[T]) -> Iterable[T]:
 
 
 def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | None]) -> None:
-    """Nothing that is read or written already may be written over.
+    """Nothing that is read or written already may be written over, and every output has a place.
 
     Raises:
-        InputError: an output is one of the inputs, or two outputs are one file.
+        InputError: an output is one of the inputs, two outputs are one file, or there is no place.
     """
     taken = {path.resolve(): "an input" for path in inputs if path is not None}
     for name in outputs:
         if name in ("", "-"):
             continue
+        check_writable(name)
         path = Path(name).resolve()
         if path in taken and not path.is_dir():
             raise InputError(f"{name} is {taken[path]}, too; give the output a name of its own")

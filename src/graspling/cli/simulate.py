@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -14,13 +15,16 @@ import tyro
 from graspling.cli.output import refuse_overlap, say, table, write_json
 from graspling.cli.parse import File, Json, Text
 from graspling.errors import InputError
-from graspling.pictures import sheet, write_picture
+from graspling.gripper import Gripper
+from graspling.pictures import check_picture_name, sheet, write_picture
+from graspling.robust.detectors import SAMPLING
 from graspling.simulation.robot.run import Result, film, simulate
 from graspling.simulation.robot.settings import Settings
 
 Place = Annotated[str, tyro.conf.arg(metavar="procedural|DIR", help_behavior_hint="")]
 _FILMED = 6  # attempts, at least
 _SHOWN = 48  # failures
+_FEW = 10  # objects
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,16 @@ def run(options: Simulate) -> None:
 
     if options.video and not options.video.lower().endswith(".mp4"):
         raise InputError(f"{options.video}: films are written as .mp4")
+    if options.failures:
+        check_picture_name(options.failures)
     refuse_overlap([options.json, options.video, options.failures], [])
+    if options.critic and not (
+        options.rerank or options.fallback or SAMPLING in (options.model, options.fallback)
+    ):
+        raise InputError(
+            f"--critic {options.critic}: nothing asks it; --rerank, --fallback or "
+            f"--model {SAMPLING} do"
+        )
     chosen = asdict(options)
     settings = Settings(
         model=options.model or default_model(),
@@ -107,6 +120,7 @@ def run(options: Simulate) -> None:
     result = simulate(settings, options.trials, workers=options.workers, ray=ray)
     summary = result.summary()
     known = {"model": settings.model, "settings": asdict(settings), "workers": options.workers}
+    known["gripper"] = asdict(Gripper.load(settings.gripper))
     command = shlex.join(["graspling", *sys.argv[1:]])
     write_json(known | summary | {"command": command}, options.json)
     say(report(settings, summary), json_target=options.json)
@@ -122,6 +136,7 @@ def run(options: Simulate) -> None:
 def report(settings: Settings, summary: dict[str, Any]) -> str:
     """The result for a person."""
     low, high = summary["interval"]
+    met = len(set(summary["by_object"]) - {"none"})
     lifted_low, lifted_high = summary["lifted_interval"]
     look = settings.look
     loop = "closed loop" if settings.closed_loop else "open loop"
@@ -133,12 +148,17 @@ def report(settings: Settings, summary: dict[str, Any]) -> str:
         f"camera    {look.camera}, {look.mount}, {look.height:g} m, noise {look.noise:g}, "
         f"calibration off by {look.calibration_mm:g} mm, {look.calibration_deg:g} degrees",
         f"success   {summary['success']:.3f}  (95 % interval {low:.3f} to {high:.3f}), "
-        f"{summary['successes']} of {summary['attempts']}",
+        f"{summary['successes']} of {summary['attempts']}, {_count(met, 'object')}",
         f"lifted    {summary['lifted']:.3f}  ({lifted_low:.3f} to {lifted_high:.3f})",
     ]
     if settings.protocol != "single" and summary["cleared"] is not None:
         lines.append(
             f"cleared   {summary['cleared']:.3f} of the objects, {summary['scenes']} tables"
+        )
+    if settings.protocol == "single" and settings.poses > 1 and met < _FEW:
+        lines.append(
+            f"note      few objects say little about others: --poses 1 takes a new one each time, "
+            f"instead of {settings.poses} poses of each"
         )
     causes: dict[str, int] = summary["causes"]
     rate = summary["trials_per_second"]
@@ -150,14 +170,19 @@ def report(settings: Settings, summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _failures(result: Result, path: str) -> str:
     failed = [attempt for attempt in result.attempts if attempt.picture][:_SHOWN]
     if not failed:
-        return "no failure to draw"
+        there = Path(path).exists()
+        return "no failure to draw" + f"; {path} is of an earlier run" * there
     pictures = []
     for attempt in failed:
         image = cv2.imdecode(np.frombuffer(attempt.picture, np.uint8), cv2.IMREAD_COLOR)
         pictures.append(np.asarray(image, np.uint8)[..., ::-1])
-    captions = [f"{a.object or 'nothing'}: {a.outcome.cause}" for a in failed]
+    captions = [": ".join(filter(None, (a.object, a.outcome.cause))) for a in failed]
     write_picture(path, sheet(pictures, captions))
     return f"written: {path}"

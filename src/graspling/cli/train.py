@@ -43,7 +43,7 @@ class Train:
     quick: bool = False
     """Two epochs of a few small images, to see that everything works."""
     set: Texts = ()
-    """Other settings, name=value; a dot goes deeper: lr=0.001 augmentation.rotation=90."""
+    """Other settings, name=value; a dot goes deeper: lr=0.001 augmentation.rotation_deg=90."""
 
 
 def train(options: Train) -> None:

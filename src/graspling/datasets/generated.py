@@ -257,6 +257,11 @@ class Generated(Dataset):
                 found.append(FileFault(index.file, 0, f"{text}; delete it and generate again"))
         return found + super().verify()
 
+    @property
+    def object_count(self) -> int:
+        """Objects of all scenes; ``objects`` holds what keeps scenes with common ones together."""
+        return len({name for names in self.contents.values() for name in names})
+
     # ---- splits -------------------------------------------------------------------------------
 
     @property
@@ -269,7 +274,10 @@ class Generated(Dataset):
         """See the module and :meth:`Dataset.split`."""
         written = name.endswith(".json") or (self.root / "splits" / f"{name}.json").is_file()
         if not written and name == "scene-wise":
-            folds = object_wise({i: scene_of(i) for i in self.ids})
+            try:
+                folds = object_wise({i: scene_of(i) for i in self.ids})
+            except InputError as error:
+                raise InputError(str(error).replace("object", "scene")) from None
             return Splits("scene-wise", folds.seed, "scene", folds.folds)
         if not written and (last := re.fullmatch(r"last-(\d+)", name)):
             return self._last(name, int(last[1]))

@@ -93,6 +93,11 @@ class Dataset(ABC):
     def files(self, sample_id: str) -> list[Path]:
         """Every file that the sample needs."""
 
+    @property
+    def object_count(self) -> int:
+        """How many objects, 0 where they are not known."""
+        return len(set(self.objects.values()))
+
     # ---- samples ------------------------------------------------------------------------------
 
     def __len__(self) -> int:

@@ -88,7 +88,7 @@ def generate(
         records = on_ray(factory, settings, scenes, workers, ray)
     began = time.monotonic()
     with closing(records), _bar(settings.frames, report.kept, progress) as bar:
-        inbox = _Inbox(records, report, bar)
+        inbox = _Inbox(records, settings, report, bar)
         try:
             for number in todo:
                 done[number] = _write(folder, number, settings, inbox)
@@ -144,8 +144,14 @@ def _write(folder: Path, number: int, settings: Settings, inbox: _Inbox) -> Shar
 class _Inbox:
     """Scenes as workers finish them, handed out by their number; those that come early wait."""
 
-    def __init__(self, records: Iterator[SceneRecord], report: Report, bar: tqdm[None]) -> None:
-        self.records, self.report, self.bar = records, report, bar
+    def __init__(
+        self,
+        records: Iterator[SceneRecord],
+        settings: Settings,
+        report: Report,
+        bar: tqdm[None],
+    ) -> None:
+        self.records, self.settings, self.report, self.bar = records, settings, report, bar
         self.early: dict[int, SceneRecord] = {}
         self.began = time.monotonic()
 
@@ -159,13 +165,15 @@ class _Inbox:
 
     def _count(self, record: SceneRecord) -> None:
         report = self.report
+        # the last scene has more views than are wanted
+        frames = record.frames[: self.settings.frames_of(range(record.number, record.number + 1))]
         report.scenes += 1
-        report.frames += len(record.frames)
-        report.labels += sum(sum(frame.counts) for frame in record.frames)
+        report.frames += len(frames)
+        report.labels += sum(sum(frame.counts) for frame in frames)
         for stage, seconds in record.seconds.items():
             report.stages[stage] = report.stages.get(stage, 0.0) + seconds
         if record.note:
             self.bar.write(f"scene {record.number}: {record.note}", file=sys.stderr)
         rate = report.labels / max(time.monotonic() - self.began, 1e-9)
         self.bar.set_postfix_str(f"{rate:,.0f} labels/s", refresh=False)
-        self.bar.update(len(record.frames))
+        self.bar.update(len(frames))

@@ -69,11 +69,10 @@ class Settings:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}, expected 0 or more")
-        if not 0 <= self.empty <= 1 or not 1 <= self.jpeg_quality <= 100:
-            raise InputError(
-                f"empty is {self.empty} and jpeg_quality {self.jpeg_quality}, expected 0 to 1 "
-                "and 1 to 100"
-            )
+        if not 0 <= self.empty <= 1:
+            raise InputError(f"empty is {self.empty}, expected a share from 0 to 1")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"jpeg_quality is {self.jpeg_quality}, expected 1 to 100")
         for name, choices in (("scene", get_args(SceneChoice)), ("part", get_args(Part))):
             if getattr(self, name) not in choices:
                 raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +70,24 @@ class MeshFolder:
         self._masses = _masses(self.path)
         self._get = lru_cache(maxsize=256)(self._load)
 
+    @classmethod
+    def open(cls, spec: str) -> MeshFolder:
+        """From the word of the command line: FOLDER or FOLDER,scale=METRES_OF_A_UNIT.
+
+        Raises:
+            InputError: no such folder, or the scale is no number above 0.
+        """
+        folder, _, option = spec.rpartition(",scale=")
+        if not folder:
+            return cls(spec)
+        try:
+            scale = float(option)
+        except ValueError:
+            scale = 0.0
+        if not 0 < scale < math.inf:
+            raise InputError(f"objects {spec!r}: scale is {option}, expected a number above 0")
+        return cls(folder, scale=scale)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Goes to workers as a path; they load what they need."""
         return _again, (self.path, self.scale, self._cache)
@@ -102,12 +121,15 @@ class MeshFolder:
         if not np.isfinite(vertices).all():
             row = int(np.flatnonzero(~np.isfinite(vertices).all(axis=1))[0])
             raise InputError(f"{path}: vertex {row + 1} has a coordinate that is no number")
-        size = float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0
+        sides = np.ptp(vertices, axis=0) if len(vertices) else np.zeros(3)
+        size = float(sides.max())
         if not 0.003 < size < 1.0:
             raise InputError(
-                f"{path}: its longest side is {size:.4g} m, expected 0.003 to 1; "
-                "are its units millimetres? Then scale=0.001"
+                f"{path}: its longest side is {size:.4g} m, expected 0.003 to 1; are its units "
+                f"millimetres? Then --objects {self.path},scale=0.001"
             )
+        if np.linalg.svd(vertices - vertices.mean(axis=0), compute_uv=False)[-1] < 1e-4:
+            raise InputError(f"{path}: is flat; objects need a volume")
         pieces = self._pieces(path, vertices, np.asarray(mesh.faces))
         parts = [_part(thinned(piece, _CORNERS)) for piece in pieces]
         volumes = np.array([part.volume for part in parts])
@@ -174,10 +196,14 @@ def _read(path: Path) -> Any:
         mesh = import_trimesh().load(path, force="mesh", process=False)
         if not len(mesh.faces):
             raise ValueError("no triangles")
+        if mesh.faces.max() >= len(mesh.vertices):
+            raise ValueError(f"a face names vertex {mesh.faces.max() + 1} of {len(mesh.vertices)}")
     except MissingExtraError:
         raise
     except Exception as error:  # a reader of foreign files fails in many ways
         reason = " ".join(str(error).split())
+        if isinstance(error, IndexError):
+            reason = "a face names a vertex that is not there"
         raise InputError(f"{path}: not a mesh that can be read: {reason}") from None
     return mesh
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ class Restorer:
         self.source: ObjectSource = (
             ProceduralObjects(self.gripper)
             if settings.objects == "procedural"
-            else MeshFolder(Path(settings.objects))
+            else MeshFolder.open(settings.objects)
         )
         self._last: tuple[str, tuple[ObjectModel, ...], Any, Any] | None = None
 

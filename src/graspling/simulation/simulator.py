@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -200,6 +199,6 @@ def _source(settings: Settings, gripper: Gripper) -> tuple[ObjectSource, Callabl
     """All objects, and the pool of each id."""
     if settings.objects == "procedural":
         return ProceduralObjects(gripper), pool_of_procedural
-    folder = MeshFolder(Path(settings.objects))
+    folder = MeshFolder.open(settings.objects)
     pools = {} if settings.part == "all" else pools_of(folder.ids)
     return folder, pools.__getitem__

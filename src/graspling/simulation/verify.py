@@ -57,7 +57,7 @@ def verify(
     kinds: Sequence[str] = KINDS,
     settings: LabelSettings | None = None,
     trial: TrialSettings | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Execute labelled grasps and count.
 
@@ -66,7 +66,8 @@ def verify(
             objects are skipped.
         grasps, objects: least numbers of positives and negatives executed and of objects that they
             belong to, in each kind of scene.
-        progress: called with the kind, the grasps executed and those wanted, after each scene.
+        progress: called with the kind, the grasps executed, those wanted and the objects, after
+            each scene.
 
     Returns:
         Keys of ``KEYS``, each by kind of scene: ``positives`` and ``negatives`` are how many were
@@ -96,7 +97,7 @@ def verify(
             executed += int(counts.sum())
             met += len(np.unique(parts[-1].object[counts]))
             if progress is not None:
-                progress(kind, executed, grasps)
+                progress(kind, executed, grasps, met)
         trials = _join(parts)
         shares, intervals = summarise(trials)
         for key, value in shares.items():

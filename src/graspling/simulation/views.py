@@ -89,7 +89,7 @@ class CameraModel:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> CameraModel:
-        """From the keys of a YAML file: the attributes."""
+        """From the keys of a YAML file: the attributes; ``height`` may be a single number."""
         known = {entry.name: entry.default is MISSING for entry in fields(cls)}
         if not isinstance(document, Mapping):
             raise InputError(f"expected the keys {', '.join(known)}")
@@ -98,6 +98,8 @@ class CameraModel:
         if problems:
             raise InputError(f"{'; '.join(problems)}; the keys are {', '.join(known)}")
         values: dict[str, Any] = dict(document)
+        if isinstance(height := values.get("height"), int | float):
+            values["height"] = (height, height)
         return cls(**values)
 
 

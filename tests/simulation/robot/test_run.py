@@ -194,7 +194,7 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     keys = "attempts successes success interval lifted cleared causes by_object trials_per_second"
     assert set(keys.split()) <= set(found) and found["attempts"] == 1
-    assert found["settings"]["gripper"] == "panda"
+    assert found["settings"]["gripper"] == "panda" and found["gripper"]["opening"] == 0.08
     reader = cv2.VideoCapture(str(film))
     assert reader.get(cv2.CAP_PROP_FRAME_COUNT) > 25
     assert sheet.is_file() == (found["successes"] < 1)
@@ -213,6 +213,9 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
         ("--moving 0.1 --protocol stacked", "only a single object"),
         ("--count 50", "count is 50"),
         ("--rerank", "the oracle needs no critic"),
+        ("--critic nobody", "nothing asks it"),
+        ("--failures sheet.foo", ".png"),
+        ("--json /dev/null/o.json", "/dev/null is a file, not a folder"),
         ("--model prop_gqcnn --closed-loop", "cannot follow"),
     ],
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -129,5 +128,5 @@ def source(objects: str, gripper: Gripper) -> tuple[ObjectSource, tuple[str, ...
     """Where objects come from, and their ids when they are a fixed list."""
     if objects == "procedural":
         return ProceduralObjects(gripper, "test"), ()
-    folder = MeshFolder(Path(objects))
+    folder = MeshFolder.open(objects)
     return folder, folder.ids
