@@ -60,9 +60,9 @@ def test_data_that_cannot_be_used(run, toy_model, spec):
     [
         (["--fold", 1], "--split"),
         (["--part", "val"], "--split"),
-        (["--limit", 3], "--metric robust"),
-        (["--truth", "label"], "--metric robust"),
-        (["--rerank", "--reliability", "r.png"], "--metric robust"),
+        (["--limit", 3], "--limit is not for --metric rectangle"),
+        (["--truth", "label"], "--truth is not for"),
+        (["--rerank", "--reliability", "r.png"], "is not for --metric rectangle"),
         (["--metric", "robust", "--failures", "f.png"], "--failures"),
         (["--metric", "robust", "--reliability", "r.png"], "--truth physics"),
         (["--failures", "sheet.gif"], ".png"),

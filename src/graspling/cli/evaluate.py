@@ -88,9 +88,9 @@ class Evaluate(Judging):
     """Shipped name, .onnx or .safetensors file; by default the best shipped one."""
     failures: File = ""
     """Write a sheet of the images that went wrong there."""
-    metric: Literal["rectangle", "robust"] = "rectangle"
+    metric: Literal["rectangle", "robust", "critic"] = "rectangle"
     """robust: also what a critic, the analytic label and a simulated gripper say of the grasp; the
-    options below are for it."""
+    options below are for it. critic: the model is a critic, --data a folder of tensors."""
     truth: Literal["none", "label", "physics"] = "none"
     """Of generated data: analytic label of each grasp, or that and a trial (needs MuJoCo)."""
     critic: Text = ""
@@ -122,13 +122,19 @@ _ROBUST_ONLY = (
 def _check(options: Evaluate) -> None:
     """Refuse, before an image is judged, what would not be read or could not be written."""
     given = [name for name in _ROBUST_ONLY if getattr(options, name) != getattr(Evaluate(), name)]
-    if options.metric == "rectangle" and given:
-        raise InputError(f"--{given[0]} is for --metric robust")
+    if options.metric == "critic":
+        given = [name for name in given if name not in ("limit", "reliability")]
+        if options.failures:
+            given.append("failures")
+    if options.metric != "robust" and given:
+        raise InputError(f"--{given[0]} is not for --metric {options.metric}")
     if options.metric == "robust" and options.failures:
         raise InputError(
             "--failures is for --metric rectangle; robust draws a --reliability diagram"
         )
-    if options.reliability and options.truth != "physics":
+    if options.limit < 0:
+        raise InputError(f"limit is {options.limit}, expected how many images, or 0 for all")
+    if options.metric == "robust" and options.reliability and options.truth != "physics":
         raise InputError("a reliability diagram needs --truth physics")
     outputs = [options.failures, options.reliability]
     for name in filter(None, outputs):
@@ -144,6 +150,11 @@ def evaluate(options: Evaluate) -> None:
         from graspling.cli.robust import evaluate as evaluate_robust
 
         evaluate_robust(options, shlex.join(["graspling", *sys.argv[1:]]))
+        return
+    if options.metric == "critic":
+        from graspling.cli.critics import evaluate as evaluate_critic
+
+        evaluate_critic(options, shlex.join(["graspling", *sys.argv[1:]]))
         return
     dataset, subset = options.open()
     result = options.run(options.model, dataset, subset)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 def evaluate(options: Evaluate, command: str) -> None:
     """Evaluate, print and write."""
     dataset, subset = options.open()
-    if options.limit < 0:
-        raise InputError(f"limit is {options.limit}, expected how many images, or 0 for all")
     if options.limit:
         subset = Subset(
             subset.ids[: options.limit], subset.split, subset.split_hash, subset.fold, subset.part
