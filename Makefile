@@ -1,6 +1,6 @@
 # Two environments, so that the one that a robot would use never holds PyTorch:
 #   .venv      base install only   (make demo)
-#   .venv-lab  base + lab + multi + sim + ros + dev  (make test)
+#   .venv-lab  base + lab + multi + sim + scale + ros + dev  (make test)
 # All paths are relative: the folder's own path may contain spaces.
 
 SHELL := /bin/bash
@@ -72,6 +72,6 @@ endef
 
 # PyTorch goes first, alone: its pin then decides, whatever else asks for it.
 .venv-lab/ready: pyproject.toml constraints.txt
-	$(call environment,.venv-lab,.[lab$(comma)multi$(comma)sim$(comma)ros$(comma)openvino$(comma)quantise$(comma)dev],base + lab + multi + sim + ros + dev; this fetches PyTorch)
+	$(call environment,.venv-lab,.[lab$(comma)multi$(comma)sim$(comma)scale$(comma)ros$(comma)openvino$(comma)quantise$(comma)dev],base + lab + multi + sim + scale + ros + dev; this fetches PyTorch)
 
 comma := ,

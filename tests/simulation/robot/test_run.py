@@ -61,6 +61,12 @@ def test_numbers_do_not_depend_on_the_workers(alone: Result) -> None:
     assert one == two
 
 
+def test_a_cluster_gives_the_same_numbers(alone: Result) -> None:
+    pytest.importorskip("ray", reason="needs ray (extra: scale)")
+    together = simulate(ORACLE, 3, workers=2, ray="", progress=False)
+    assert together.attempts == alone.attempts
+
+
 def test_a_table_is_cleared_and_the_last_one_cut_off() -> None:
     settings = replace(ORACLE, protocol="cluttered", count=2)
     record = TrialMaker(settings)(0)
