@@ -5,10 +5,15 @@
     python scripts/ship.py runs/generated/best.safetensors --test runs/generated/test.json \
         --made-by "graspling generate --frames 6000 --part test --seed 2 --views 2"
 
+    python scripts/ship.py runs/gq_stn/best.safetensors --robust runs/robust/gq_stn/robust.json \
+        --made-by "graspling generate --frames 10400 --part test --seed 2 --views 2"
+
 The first is for small data: the model is trained on everything, so nothing is left to judge it by.
 Its scores and its threshold are those of the same recipe in cross-validation
 (benchmarks/cornell.py), and the card says so. The second is for data with objects to spare: what
-`graspling evaluate --json` found on held-out data is its score, and its threshold stays.
+`graspling evaluate --json` found on held-out data is its score, and its threshold stays. The third
+is for networks that say one grasp: the score is the share of robust grasps that `graspling evaluate
+--metric robust --json` found.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ from graspling.card import Card
 from graspling.cli import main as graspling
 from graspling.models import WEIGHTS
 from graspling.training.checkpoint import load_checkpoint, save_checkpoint
+from graspling.training.robust.checkpoints import load_one_grasp
+from graspling.training.robust.checkpoints import save as save_one_grasp
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -66,6 +73,15 @@ def from_test(card: Card, found: dict[str, Any], made_by: str) -> Card:
     )
 
 
+def from_robust(card: Card, found: dict[str, Any], made_by: str) -> Card:
+    """The card of a network of one grasp, with the scores on held-out data."""
+    kept = ("rectangle", "robust", "physics")
+    held_out: dict[str, Any] = {name: found[name] for name in kept}
+    held_out |= {"label": found["label"]["robust"], "critic": found["critic"], "data": made_by}
+    scores = {**card.scores, "held-out objects": held_out}
+    return dataclasses.replace(card, score=found["robust"]["share"], scores=scores)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
@@ -73,17 +89,21 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="their results.json")
     parser.add_argument("--score", default="object-wise", help="the split that ranks the model")
     parser.add_argument("--test", type=Path, help="what `graspling evaluate --json` wrote")
+    parser.add_argument("--robust", type=Path, help="what --metric robust wrote")
     parser.add_argument("--made-by", default="", help="the command that made the held-out data")
     arguments = parser.parse_args()
-    network, card = load_checkpoint(arguments.checkpoint)
-    if arguments.test:
+    load = load_one_grasp if arguments.robust else load_checkpoint
+    network, card = load(arguments.checkpoint)
+    if arguments.robust:
+        card = from_robust(card, json.loads(arguments.robust.read_text()), arguments.made_by)
+    elif arguments.test:
         card = from_test(card, json.loads(arguments.test.read_text()), arguments.made_by)
     elif arguments.folds and arguments.results:
         card = from_folds(card, arguments.folds, arguments.results, arguments.score)
     else:
-        parser.error("give --test, or --folds and --results")
+        parser.error("give --test, --robust, or --folds and --results")
     target = MODELS / f"{card.name}.safetensors"
-    save_checkpoint(target, network, card)
+    (save_one_grasp if arguments.robust else save_checkpoint)(target, network, card)
     status = graspling(["export", str(target), "--out", str(WEIGHTS / f"{card.name}.onnx")])
     if status:
         raise SystemExit(status)

@@ -19,7 +19,8 @@ from graspling.networks.gqstn import (  # noqa: E402
     matrices,
     sample,
 )
-from graspling.networks.localisers import Places, relief  # noqa: E402
+from graspling.networks.localisers import relief  # noqa: E402
+from graspling.networks.places import Places  # noqa: E402
 
 SIDE = 224
 

@@ -40,14 +40,13 @@ from graspling.networks.localisers import (
     CELLS,
     SIDE,
     Backbone,
-    Chosen,
     Localiser,
-    Places,
     Statistics,
     features,
     seen_at,
     standard_depth,
 )
+from graspling.networks.places import Chosen, Places
 
 SOURCES = "GQ-STN, Gariepy et al., IROS 2019"
 

@@ -60,7 +60,7 @@ def on_ray(
         place: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
         ray.init(**place, log_to_driver=False, runtime_env={"env_vars": SINGLE})
     # Ray makes a task again when its worker dies
-    task = ray.remote(num_cpus=1, max_retries=TRIES)(_remote)
+    task: Any = ray.remote(num_cpus=1, max_retries=TRIES)(_remote)
     running: dict[Any, int] = {}
     try:
         waiting = iter(scenes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.networks.gqcnn import build_critic  # noqa: E402
+from graspling.networks.places import Chosen  # noqa: E402
 from graspling.training.robust.checkpoints import load_one_grasp, save  # noqa: E402
 from graspling.training.robust.curriculum import GraspTask  # noqa: E402
 from graspling.training.robust.frames import SQUARE, Frames, draw_batch, whole  # noqa: E402
@@ -140,8 +142,51 @@ def test_the_losses_are_mixed_as_published(task):
     torch.testing.assert_close(total, 0.2 * parts["located"] + 0.8 * parts["robust"])
     total, parts = made.loss(batch, 12)
     torch.testing.assert_close(total, parts["robust"])
-    assert [made.rate(0, epoch) for epoch in (0, 6, 9, 12, 21)] == [2e-3, 1e-3, 5e-4, 5e-4, 1e-4]
+    assert [made.rate(0, epoch) for epoch in (0, 6, 9, 12, 21)] == [2e-3, 1e-3, 5e-4, 1e-4, 3e-5]
     assert [e for e in range(40) if made.forget_best(e)] == [12]
+
+
+def test_a_map_of_places_learns_where_labels_are(task):
+    """Cross-entropy to the smoothed labels, by NumPy, and the distance to the nearest of them."""
+    made = task("gq_stn_light")
+    batch = next(made.batches(0, 0))
+    count = len(batch.image)
+    values = torch.randn(count, 28 * 28)
+    chosen = Chosen(torch.zeros(count, 2), torch.ones(count), values, torch.zeros(count, 2, 784))
+    truth = batch.target
+    found = type(truth)(truth.x + 0.01, truth.y, *(truth.sin,) * 4)
+    middle = (np.arange(28) + 0.5) / 28 - 0.5
+    at = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
+    expected, nearest = 0.0, 0.0
+    for row in range(count):
+        drawn = np.array([[truth.x[row], truth.y[row]]])
+        others = batch.others[row, :, :2].numpy()
+        labels = np.concatenate([drawn, others[~np.isnan(others[:, 0])]])
+        apart = ((at[:, None] - labels[None]) ** 2).sum(axis=2)
+        wanted = np.exp(-apart * 28**2 / 2).sum(axis=1)
+        chance = torch.log_softmax(values[row], dim=0).numpy()
+        expected -= (wanted / wanted.sum() * chance).sum() / count
+        nearest += ((labels - drawn - [0.01, 0]) ** 2).sum(axis=1).min() / count
+    centres = made.network.translate.centres
+    said = made._placed(found, chosen, batch, centres)
+    assert said.item() == pytest.approx(expected + 25 * nearest, rel=1e-4)
+
+
+def test_a_place_that_holds_better_gets_likelier(task):
+    made = task("gq_stn_light")
+    batch, network = next(made.batches(0, 0)), made.network.eval()
+    _, chosen = network.located(batch.image)
+    values = chosen.values.detach().requires_grad_()
+    again = network.translate.choose(values, chosen.offsets.detach())
+    other = network.translate.draw(again, batch.chance)
+    for here, sign in ((-9.0, 1), (9.0, -1)):  # the critic of the chosen place: surely not, surely
+        logits = torch.tensor([[0.0, here]]).expand(len(values), 2)
+        (pull,) = torch.autograd.grad(made._drawn(network, again, batch, logits), values)
+        step = network.translate.draw(
+            dataclasses.replace(again, values=values - 0.1 * pull), batch.chance
+        )
+        apart = (step.raw - other.raw).abs().amax(dim=1) < 0.05  # still the same place drawn
+        assert apart.any() and (sign * (step.share - other.share)[apart] >= 0).all()
 
 
 def test_l_loc_by_hand(task):

@@ -33,7 +33,8 @@ from graspling.networks.gqstn import (
     build_one_grasp,
     crops,
 )
-from graspling.networks.localisers import CELLS, Chosen, Places
+from graspling.networks.localisers import CELLS
+from graspling.networks.places import Chosen, Places
 from graspling.robust.critic import ROBUST
 from graspling.training.robust.checkpoints import load_critic, save
 from graspling.training.robust.frames import (
