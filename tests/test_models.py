@@ -42,6 +42,17 @@ def test_names_paths_and_cards(ship: Ship) -> None:
         models.path("c")
 
 
+def test_a_beginning_that_fits_one_model_alone_names_it(ship: Ship) -> None:
+    for name in ("net_s-own-depth", "net_s-own-rgb", "stn_light-own-depth"):
+        ship(name, "depth")
+    assert models.full_name("stn") == models.full_name("stn_light") == "stn_light-own-depth"
+    assert models.path("net_s-own-rgb").name == "net_s-own-rgb.onnx"
+    for unclear in ("net_s", "st", ""):
+        assert models.full_name(unclear) is None
+        with pytest.raises(InputError, match="no shipped model"):
+            models.path(unclear)
+
+
 def test_weights_to_train_on(ship: Ship, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ship("a", "rgb")
     monkeypatch.setattr(models, "CHECKPOINTS", tmp_path)

@@ -18,18 +18,31 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in WEIGHTS.glob("*.onnx")))
 
 
+def full_name(name: str) -> str | None:
+    """The shipped model of that name, or the only one that begins so ("gq_stn"); else None."""
+    names = shipped()
+    if name in names:
+        return name
+    begin = [full for full in names if full.startswith((f"{name}_", f"{name}-"))]
+    return begin[0] if len(begin) == 1 else None
+
+
 def path(name: str) -> Path:
     """The ONNX file of a shipped model.
 
+    Args:
+        name: in full, or as much of it as one model alone begins with ("gq_stn").
+
     Raises:
-        InputError: there is no such model; the message names those there are.
+        InputError: there is no such model, or several; the message names those there are.
     """
-    if name not in shipped():
+    full = full_name(name)
+    if full is None:
         raise InputError(
             f"there is no shipped model {name!r}; choose one of {_listed()}, "
             "or give the path of an .onnx or .safetensors file"
         )
-    return WEIGHTS / f"{name}.onnx"
+    return WEIGHTS / f"{full}.onnx"
 
 
 def safetensors(name: str) -> Path:

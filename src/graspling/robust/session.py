@@ -83,7 +83,7 @@ def kind_of(name: str | Path) -> str:
     cannot be told without PyTorch, or at all: whoever opens the file says what is wrong."""
     path = Path(name)
     if path.suffix != ".onnx":
-        return models.card(str(name)).kind if str(name) in models.shipped() else "maps"
+        return models.card(str(name)).kind if models.full_name(str(name)) else "maps"
     try:
         sidecar = sidecar_of(path)
         text = sidecar.read_text("utf-8") if sidecar.exists() else _metadata(_open(path, 1), path)
