@@ -12,36 +12,46 @@ from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT = 900, 620
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 40, 30, 70
-_INK, _GRID, _DOT = (30, 30, 30), (225, 225, 225), (0, 114, 178)
+_INK, _GRID = (30, 30, 30), (225, 225, 225)
+_DOTS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))  # Okabe and Ito
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One model: ``x`` above 0 (drawn on a logarithmic axis), ``y``, and its name."""
+    """One model: ``x`` (above 0 on a logarithmic axis), ``y``, its name, a colour from 0 to 3."""
 
     x: float
     y: float
     name: str
+    colour: int = 0
 
 
-def scatter(dots: Sequence[Dot], x_label: str, y_label: str) -> NDArray[np.uint8]:
-    """(620, 900, 3) uint8: named dots, x logarithmic."""
+def scatter(
+    dots: Sequence[Dot], x_label: str, y_label: str, *, linear: bool = False
+) -> NDArray[np.uint8]:
+    """(620, 900, 3) uint8: named dots, x logarithmic or linear."""
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
-    low, high = (round_log(f(d.x for d in dots), up) for f, up in ((min, False), (max, True)))
+    least, most = min(d.x for d in dots), max(d.x for d in dots)
+    low, high = round_log(least, False), round_log(most, True)
+    ticks = _ticks(low, high)
+    if linear:
+        stride = _step(most - least)
+        low, high = math.floor(least / stride) * stride, math.ceil(most / stride) * stride
+        ticks = [low + n * stride for n in range(round((high - low) / stride) + 1)]
     step = _step(max(d.y for d in dots) - min(d.y for d in dots))
     bottom = math.floor(min(d.y for d in dots) / step) * step
     top = max(math.ceil(max(d.y for d in dots) / step) * step, bottom + step)
 
     def place(x: float, y: float) -> tuple[int, int]:
-        across = math.log(x / low) / math.log(high / low)
+        across = (x - low) / (high - low) if linear else math.log(x / low) / math.log(high / low)
         up = (y - bottom) / (top - bottom)
         return (
             round(_LEFT + across * (_WIDTH - _LEFT - _RIGHT)),
             round(_HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)),
         )
 
-    for tick in _ticks(low, high):
+    for tick in ticks:
         u, _ = place(tick, bottom)
         cv2.line(picture, (u, _TOP), (u, _HEIGHT - _BOTTOM), _GRID, 1)
         _write(picture, _number(tick), (u, _HEIGHT - _BOTTOM + 22), middle=True)
@@ -53,8 +63,8 @@ def scatter(dots: Sequence[Dot], x_label: str, y_label: str) -> NDArray[np.uint8
     _write(picture, y_label, (8, 18))
     taken: list[tuple[int, int, int, int]] = []
     points = [place(dot.x, dot.y) for dot in dots]
-    for u, v in points:
-        cv2.circle(picture, (u, v), 6, _DOT, -1, cv2.LINE_AA)
+    for dot, (u, v) in zip(dots, points, strict=True):
+        cv2.circle(picture, (u, v), 6, _DOTS[dot.colour], -1, cv2.LINE_AA)
         taken.append((u - 7, v - 7, u + 7, v + 7))
     for dot, point in zip(dots, points, strict=True):
         box = _free(dot.name, point, taken)

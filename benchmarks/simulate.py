@@ -31,6 +31,7 @@ from graspling.pictures import write_picture
 
 DENSE = "graspling_s-generated-depth"
 BOTH = "graspling_s-generated-rgbd"
+FAST = "gq_stn_light-generated-depth"
 DETECTORS = {
     "oracle": ["--model", "oracle", "--noise", "0"],
     DENSE: ["--model", DENSE],
@@ -39,6 +40,8 @@ DETECTORS = {
     BOTH: ["--model", BOTH],
     f"{BOTH}, re-ranked": ["--model", BOTH, "--rerank"],
     f"{BOTH}, fallback": ["--model", BOTH, "--fallback", "prop_gqcnn"],
+    FAST: ["--model", FAST],
+    f"{FAST}, fallback": ["--model", FAST, "--fallback", "prop_gqcnn"],
     "prop_gqcnn": ["--model", "prop_gqcnn"],
     "graspling_s-generated-rgb": ["--model", "graspling_s-generated-rgb"],
     "graspling_s-cornell-rgb": ["--model", "graspling_s-cornell-rgb"],
@@ -118,7 +121,7 @@ def sweep(arguments: argparse.Namespace) -> str:
 
 def link(arguments: argparse.Namespace) -> str:
     """A row a model, then the correlations; a plot beside it."""
-    rows, points = [], []
+    rows, points, families = [], [], []
     for model in arguments.models:
         name = Path(model).stem
         folder = arguments.out / "link" / name
@@ -134,14 +137,25 @@ def link(arguments: argparse.Namespace) -> str:
         found = cell(arguments, f"link/{name}", ["--model", model])
         point = [scores["rectangle"]["share"], scores["robust"]["share"], found["success"]]
         points.append(point)
+        families.append("ggcnn2" if "ggcnn2" in name else "colour" if "rgb" in name.split("-")
+                        else "RGB-D" if "rgbd" in name else "depth")  # fmt: skip
         rows.append([name, *(f"{100 * value:.1f}" for value in point)])
     values = np.array(points)
     lines = markdown(["model", "rectangle, %", "robust by critic, %", "success, %"], rows)
     for column, score in enumerate(("rectangle accuracy", "robustness")):
         r, (low, high) = correlation(values[:, column], values[:, 2])
         lines += f"\n{score} and success: r = {r:.2f} ({low:.2f} to {high:.2f}), n = {len(values)}"
-        dots = [Dot(100 * v[column], 100 * v[2], "") for v in values]
-        plot = scatter(dots, f"{score}, %", "success in simulation, %")
+        known = list(dict.fromkeys(families))
+        dots = [
+            Dot(
+                100 * v[column],
+                100 * v[2],
+                family if n == families.index(family) else "",
+                known.index(family),
+            )
+            for n, (v, family) in enumerate(zip(values, families, strict=True))
+        ]
+        plot = scatter(dots, f"{score}, %", "success in simulation, %", linear=True)
         write_picture(arguments.out / f"link-{score.split()[0]}.png", plot)
     return lines + "\n"
 
