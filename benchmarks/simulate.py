@@ -32,6 +32,7 @@ from graspling.pictures import write_picture
 DENSE = "graspling_s-generated-depth"
 BOTH = "graspling_s-generated-rgbd"
 FAST = "gq_stn_light-generated-depth"
+RGB, CORNELL = "graspling_s-generated-rgb", "graspling_s-cornell-rgb"
 DETECTORS = {
     "oracle": ["--model", "oracle", "--noise", "0"],
     DENSE: ["--model", DENSE],
@@ -43,8 +44,10 @@ DETECTORS = {
     FAST: ["--model", FAST],
     f"{FAST}, fallback": ["--model", FAST, "--fallback", "prop_gqcnn"],
     "prop_gqcnn": ["--model", "prop_gqcnn"],
-    "graspling_s-generated-rgb": ["--model", "graspling_s-generated-rgb"],
-    "graspling_s-cornell-rgb": ["--model", "graspling_s-cornell-rgb"],
+    RGB: ["--model", RGB],
+    f"{RGB}, re-ranked": ["--model", RGB, "--rerank"],
+    CORNELL: ["--model", CORNELL],
+    f"{CORNELL}, re-ranked": ["--model", CORNELL, "--rerank"],
 }
 PROTOCOLS = ("single", "cluttered", "stacked")
 SWEEPS = {

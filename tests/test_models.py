@@ -47,9 +47,13 @@ def test_a_beginning_that_fits_one_model_alone_names_it(ship: Ship) -> None:
         ship(name, "depth")
     assert models.full_name("stn") == models.full_name("stn_light") == "stn_light-own-depth"
     assert models.path("net_s-own-rgb").name == "net_s-own-rgb.onnx"
-    for unclear in ("net_s", "st", ""):
+    for unclear, said in (
+        ("net_s", "beginning of net_s-own-depth, net_s-own-rgb"),
+        ("net_s-own-x", "no shipped model"),
+        ("", "no shipped model"),
+    ):
         assert models.full_name(unclear) is None
-        with pytest.raises(InputError, match="no shipped model"):
+        with pytest.raises(InputError, match=said):
             models.path(unclear)
 
 

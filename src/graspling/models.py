@@ -37,6 +37,9 @@ def path(name: str) -> Path:
         InputError: there is no such model, or several; the message names those there are.
     """
     full = full_name(name)
+    several = [each for each in shipped() if name and each.startswith(name)]
+    if full is None and several:
+        raise InputError(f"{name!r} is the beginning of {', '.join(several)}; which one?")
     if full is None:
         raise InputError(
             f"there is no shipped model {name!r}; choose one of {_listed()}, "

@@ -164,10 +164,11 @@ def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
     assert found.grasps.width.tolist()[-1] == 70 and found.grasps.quality[-1] == 0
     assert found.grasps.width[0] == 67 and np.isfinite(found.z[:3]).all()
     assert ranked.inner.asked == 20 and "critic" in found.milliseconds
-    # what the inner detector is silent about is its own business, unless a threshold is given
+    # a threshold is one of the critic's probability; what the inner detector is silent about is its
+    # own business, unless less is asked of it
     assert ranked.inner.threshold is None
     sure = ranked.run(None, depth, focal=focal, top=4, threshold=0.5)
-    assert ranked.inner.threshold == 0.5 and 0 < len(sure.grasps) < 4
+    assert ranked.inner.threshold == ranked.inner.card.threshold and 0 < len(sure.grasps) < 4
     assert (sure.grasps.quality >= 0.5).all()
     with pytest.raises(InputError, match="focal length"):
         ranked.run(None, depth)
@@ -302,3 +303,9 @@ def test_threads_of_opencv_and_reports_are_as_promised(exported, table, monkeypa
     detector.run(None, depth, focal=focal)
     assert seen == [1] and cv2.getNumThreads() == 2
     cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize("model", ["gq_stn", "prop_gqcnn"])
+def test_other_backends_are_refused(model):
+    with pytest.raises(InputError, match="onnxruntime alone, not on openvino"):
+        open_detector(model, backend="openvino")

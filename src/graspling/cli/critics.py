@@ -36,7 +36,8 @@ def evaluate(options: Evaluate, command: str) -> None:
             f"{critic.card.name} was trained on part of these crops: --split says which are others"
         )
     if options.limit:
-        rows = rows[: options.limit]
+        order = np.random.default_rng(0).permutation(len(rows))
+        rows = np.sort(rows[order[: options.limit]])
     found = []
     for start in progress(range(0, len(rows), _CHUNK)):
         some = rows[start : start + _CHUNK]

@@ -66,8 +66,10 @@ def card_text(card: Card) -> str:
     lines = _lines("", {key: value for key, value in card.to_dict().items() if key != "schema"})
     width = max(len(name) for name, _ in lines)
     text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
-    layers = f"graspling models --details {card.network}"
-    return f"{text}\n\nWith --json the card is complete; layers: {layers}"
+    note = "With --json the card is complete"
+    if card.kind == "maps":
+        note += f"; layers: graspling models --details {card.network}"
+    return f"{text}\n\n{note}"
 
 
 def _lines(prefix: str, values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from graspling.evaluation.failures import failure_sheet
 from graspling.evaluation.intervals import check_bootstrap
 from graspling.evaluation.rectangle import JAW_RULES, Rule
 from graspling.pictures import check_picture_name, write_picture
+from graspling.robust.detectors import SAMPLING
+from graspling.robust.session import kind_of
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Judging:
 
     def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
         """Evaluate one model, with a warning when it was trained on what it is judged by."""
+        if model == SAMPLING or (model and kind_of(model) == "grasp"):
+            raise InputError(f"{model} gives no maps: --metric robust judges it, by rectangle too")
         detector = load(model or None, threads=self.threads, backend=self.backend)
         result = evaluate_detector(detector, dataset, subset, rule=self.rule(), progress=progress)
         if result.trained_on:
@@ -122,6 +127,12 @@ _ROBUST_ONLY = (
 def _check(options: Evaluate) -> None:
     """Refuse, before an image is judged, what would not be read or could not be written."""
     given = [name for name in _ROBUST_ONLY if getattr(options, name) != getattr(Evaluate(), name)]
+    if options.distance is not None and options.truth != "none":
+        raise InputError("--distance moves the frames away from their scene: no --truth then")
+    for name in ("focal", "distance"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"--{name} is {value:g}, expected more than 0")
     if options.metric == "critic":
         given = [name for name in given if name not in ("limit", "reliability")]
         if options.failures:

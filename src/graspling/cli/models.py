@@ -70,10 +70,10 @@ def network_table() -> list[dict[str, Any]]:
 
 def details(name: str) -> tuple[dict[str, Any], str]:
     """The card of a shipped model, or a network's sizes and layers; for JSON and for reading."""
-    if name in shipped_models.shipped():
-        card = shipped_models.card(name)
-        return card.to_dict(), card_text(card)
     rows = [row for row in network_table() if row["name"] == name]
+    if not rows and (full := shipped_models.full_name(name)):
+        card = shipped_models.card(full)
+        return card.to_dict(), card_text(card)
     if not rows:
         known = ", ".join(sorted({row["name"] for row in listing()}))
         raise InputError(f"no model or network {name!r}; choose one of {known}")

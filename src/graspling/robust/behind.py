@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graspling.card import Card
-from graspling.detector import Detector, check_top
+from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
 from graspling.frames import check_depth
 from graspling.grasps import Grasps
@@ -24,8 +24,9 @@ _CANDIDATES = 20  # of the other detector, that are ranked
 class ReRanked(RobustDetector):
     """The grasps of another detector in the order of a critic.
 
-    What the other detector would not say (its threshold) is not ranked. Grasps for which there is
-    no pose (see :func:`graspling.poses.to_poses`) come last, with quality 0.
+    What the other detector would not say (the threshold in its card, or a lower one that is asked
+    for) is not ranked. A threshold is one of the quality that is told, which is the critic's.
+    Grasps for which there is no pose (see :func:`graspling.poses.to_poses`) come last, with 0.
     """
 
     def __init__(self, inner: Detector, critic: OnnxCritic, gripper: Gripper) -> None:
@@ -47,7 +48,10 @@ class ReRanked(RobustDetector):
         top, threshold = check_top(how.pop("top", 1)), how.pop("threshold", None)
         focal = float(how.pop("focal"))
         many = max(top, _CANDIDATES)
-        found = self.inner.run(rgb, depth, top=many, threshold=threshold, focal=focal, **how)
+        own_limit = None
+        if threshold is not None:
+            own_limit = min(check_threshold(threshold), self.inner.card.threshold)
+        found = self.inner.run(rgb, depth, top=many, threshold=own_limit, focal=focal, **how)
         start = perf_counter()
         own = found.z if isinstance(found, RobustDetection) else None
         with one_thread():

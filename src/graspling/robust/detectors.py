@@ -168,9 +168,13 @@ def open_detector(
         return judge_of[0]
 
     def one(name: str | Path | None) -> Detector:
+        if str(name) == SAMPLING and backend not in ("auto", "onnxruntime"):
+            raise InputError(f"{SAMPLING} runs on onnxruntime alone, not on {backend}")
         if str(name) == SAMPLING:
             return SamplingDetector(the_critic(), hand, rounds=_ROUNDS if refined else 0)
         kind = "maps" if name is None else kind_of(name)
+        if kind == "grasp" and backend not in ("auto", "onnxruntime"):
+            raise InputError(f"{name} runs on onnxruntime alone, not on {backend}")
         if kind == "critic":
             raise InputError(f"{name} is a critic: it judges grasps and finds none; use --rerank")
         if kind == "grasp":

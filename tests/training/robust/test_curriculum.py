@@ -219,3 +219,9 @@ def test_a_missing_critic_is_said():
         GraspTask(GraspRecipe("gq_stn_light", data="generated:x"))
     with pytest.raises(InputError, match="epochs_of"):
         GraspRecipe("gq_stn", epochs_of=(0, 0, 0, 0, 0))
+
+
+def test_settings_that_draw_nothing_are_refused():
+    for name, value in (("sparse", 0), ("sparse", -1), ("images", -1), ("limit", -2)):
+        with pytest.raises(InputError, match="expected sparse from 1 up"):
+            GraspRecipe("gq_stn_light", **{name: value})

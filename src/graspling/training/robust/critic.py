@@ -159,6 +159,12 @@ class CriticTask:
         )
         if not len(self.train):
             raise InputError(f"{recipe.data}: no rows to train on")
+        share = float(self.tensors.robust[self.train].mean())
+        if share in (0.0, 1.0):
+            raise InputError(
+                f"{recipe.data}: {'none' if share == 0 else 'each'} of the crops is robust by "
+                f"{self.tensors.metric} at {self.tensors.threshold:g}; there is nothing to learn"
+            )
         self.images = {
             id(rows): self.tensors.relative(rows) for rows in (self.train, self.held_out)
         }

@@ -255,6 +255,7 @@ class GraspTask:
             network=self.recipe.network,
             kind="grasp",
             paper=self.network.sources,
+            threshold=ROBUST,
             preparation=Preparation(modality="depth", size=SIDE),
             parameters=parameters(self.network),
             macs=macs_of(self.network, torch.empty(1, 1, SIDE, SIDE), torch.ones(1)),

@@ -80,6 +80,10 @@ class GraspRecipe:
     def __post_init__(self) -> None:
         if min(self.epochs_of) < 0 or not sum(self.epochs_of) or self.batch < 1:
             raise InputError("recipe: expected epochs_of from 0 up, not all 0, and batch from 1 up")
+        if self.sparse < 1 or min(self.images, self.limit, self.validation) < 0:
+            raise InputError(
+                "recipe: expected sparse from 1 up, images, limit and validation from 0 up"
+            )
         if not all(0 <= xi <= 1 for xi in self.xi_of):
             raise InputError(f"recipe: xi_of is {self.xi_of}, expected values from 0 to 1")
 
