@@ -11,8 +11,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
+from safetensors.torch import save_file  # noqa: E402
+
 import graspling  # noqa: E402
-from graspling.card import Card  # noqa: E402
+from graspling.card import METADATA_KEY, Card  # noqa: E402
 from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
@@ -316,3 +318,11 @@ def test_automatic_precision_is_what_the_processor_computes_in(monkeypatch):
         )
         assert resolve_precision("auto", cpu) == expected
         assert resolve_precision("bf16", cpu) == "bf16"
+
+
+def test_what_gives_no_maps_cannot_start_a_training(tmp_path: Path) -> None:
+    card = Card("one", "gq_stn_light", Preparation("depth", 224), kind="grasp")
+    path = tmp_path / "one.safetensors"
+    save_file({"w": torch.zeros(1)}, path, metadata={METADATA_KEY: card.to_json()})
+    with pytest.raises(InputError, match="holds gq_stn_light, which gives no maps"):
+        load_checkpoint(path)

@@ -97,7 +97,7 @@ class RobustDetector(Detector):
             raise InputError(ALL_MISSING)
         with one_thread():
             start = perf_counter()
-            grasps, z, prepared, answered = self._find(rgb, metres, top, roi, mask, float(focal))
+            grasps, z, prepared, answered = self._find(metres, roi, float(focal))
             grasps, z = _within(grasps, z, mask, metres.shape)
             grasps, z = _apart(grasps, z, top, limit)
             done = perf_counter()
@@ -109,13 +109,7 @@ class RobustDetector(Detector):
         return RobustDetection(grasps, NO_MAPS, milliseconds, self._card.name, z=z)
 
     def _find(
-        self,
-        rgb: ArrayLike | None,
-        depth: NDArray[np.float32],
-        top: int,
-        roi: Roi | None,
-        mask: ArrayLike | None,
-        focal: float,
+        self, depth: NDArray[np.float32], roi: Roi | None, focal: float
     ) -> tuple[Grasps, Floats, float, float]:
         """Judged grasps in frame pixels, their z, and when preparing and the networks ended."""
         raise NotImplementedError

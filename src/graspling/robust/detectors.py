@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from graspling.backends import BACKENDS
 from graspling.backends.base import check_threads
@@ -45,13 +45,7 @@ class OneGraspDetector(RobustDetector):
         super().__init__(self._session.card)
 
     def _find(
-        self,
-        rgb: ArrayLike | None,
-        depth: NDArray[np.float32],
-        top: int,
-        roi: Roi | None,
-        mask: ArrayLike | None,
-        focal: float,
+        self, depth: NDArray[np.float32], roi: Roi | None, focal: float
     ) -> tuple[Grasps, Floats, float, float]:
         side = self._card.preparation.size
         affine = crop_affine(depth.shape[0], depth.shape[1], side, roi=roi)
@@ -99,13 +93,7 @@ class SamplingDetector(RobustDetector):
         self.settings, self.seed = settings or ProposalSettings(), seed
 
     def _find(
-        self,
-        rgb: ArrayLike | None,
-        depth: NDArray[np.float32],
-        top: int,
-        roi: Roi | None,
-        mask: ArrayLike | None,
-        focal: float,
+        self, depth: NDArray[np.float32], roi: Roi | None, focal: float
     ) -> tuple[Grasps, Floats, float, float]:
         side = min(self._card.preparation.size, *depth.shape)
         affine = crop_affine(depth.shape[0], depth.shape[1], side, roi=roi)

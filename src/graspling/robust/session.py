@@ -47,8 +47,9 @@ class Session:
         inputs = tuple(each.name for each in self._session.get_inputs())
         outputs = tuple(each.name for each in self._session.get_outputs())
         if self.card.kind != kind:
-            wanted = "a critic (GQ-CNN)" if kind == "critic" else f"a {kind}"
-            raise InputError(f"{path}: is a model of {self.card.kind}, expected {wanted}")
+            what = {"critic": "a critic", "grasp": "a network of one grasp", "maps": "one of maps"}
+            found, wanted = (what.get(word, word) for word in (self.card.kind, kind))
+            raise InputError(f"{path.stem}: is {found}, expected {wanted}")
         if inputs != INPUTS[kind] or OUTPUTS[kind] not in outputs:
             raise InputError(
                 f"{path}: takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected "

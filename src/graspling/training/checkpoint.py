@@ -101,6 +101,8 @@ def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
             "(best.safetensors)"
         )
     card = Card.from_json(metadata[METADATA_KEY], str(path))
+    if card.kind != "maps":
+        raise InputError(f"{path}: holds {card.network}, which gives no maps of grasps")
     network = build(card.network, card.modality, **card.recipe.get("variant", {}))
     try:
         network.load_state_dict(tensors)
