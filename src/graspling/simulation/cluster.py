@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from graspling.errors import GrasplingError, MissingExtraError
+from graspling.errors import GrasplingError, InputError, MissingExtraError
 from graspling.simulation.pool import (
     SINGLE,
     TRIES,
@@ -55,6 +56,12 @@ def on_ray(
         import ray
     except ImportError:
         raise MissingExtraError("ray", "scale") from None
+    if " " in sys.executable:
+        # its workers would be started without quotes and never come
+        raise InputError(
+            f"Ray cannot start workers from a path with a space ({sys.executable}); use an "
+            "environment elsewhere, or --workers without Ray"
+        )
     ours = not ray.is_initialized()
     if ours:
         place: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
