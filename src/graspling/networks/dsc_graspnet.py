@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from graspling.errors import InputError
 from graspling.networks.base import GraspNetwork
+from graspling.networks.depthwise import DepthwiseConv2d
+from graspling.networks.mish import Mish
 
 Activation = Literal["mish", "relu", "hardswish"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "mish": nn.Mish,
+    "mish": Mish,
     "relu": nn.ReLU,
     "hardswish": nn.Hardswish,
 }
@@ -157,7 +159,7 @@ class _Block(nn.Sequential):
         activation: Activation,
     ) -> None:
         super().__init__(
-            nn.Conv2d(inputs, inputs, kernel, stride, kernel // 2, groups=inputs, bias=False),
+            DepthwiseConv2d(inputs, kernel, stride),
             nn.BatchNorm2d(inputs),
             ACTIVATIONS[activation](),
             *_convolution(inputs, outputs, 1, activation),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graspling.errors import InputError
+from graspling.networks.depthwise import DepthwiseConv2d
 
 Attention = Literal["conv3d", "se", "none"]
 # Kernels of the three parts of a multi-scale block (figure 3).
@@ -84,6 +85,12 @@ class VolumeConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, outputs, C, about H / side, about W / side)."""
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            return self.by_patches(x)
+        return self.by_volume(x)
+
+    def by_volume(self, x: Tensor) -> Tensor:
+        """As PyTorch does it, and as it is exported."""
         depth, side = self.weight.shape[1:3]
         return functional.conv3d(
             x[:, None].contiguous(),
@@ -92,6 +99,30 @@ class VolumeConv(nn.Conv2d):
             stride=(1, side, side),
             padding=(depth // 2, side // 2, side // 2),
         )
+
+    def by_patches(self, x: Tensor) -> Tensor:
+        """The same by a matrix product, whose gradient on a CPU takes a fifth of the time.
+
+        The patches of side x side do not overlap, so they are but the image in another order.
+        """
+        outputs, depth, side = self.weight.shape[:3]
+        count, channels, height, width = x.shape
+        before = side // 2
+        rows, columns = ((size + 2 * before - side) // side + 1 for size in (height, width))
+        right, below = columns * side - width - before, rows * side - height - before
+        padded = functional.pad(x, (before, right, before, below))
+        patches = padded.reshape(count, channels, rows, side, columns, side).transpose(3, 4)
+        taps = patches.reshape(count, channels, rows * columns, side**2) @ self.weight.reshape(
+            outputs * depth, side**2
+        ).transpose(0, 1)
+        taps = taps.unflatten(3, (outputs, depth))
+        taps = functional.pad(taps, (0, 0, 0, 0, 0, 0, depth // 2, depth // 2))
+        seen = taps[:, :channels, :, :, 0]
+        for k in range(1, depth):
+            seen = seen + taps[:, k : k + channels, :, :, k]
+        if self.bias is not None:
+            seen = seen + self.bias
+        return seen.permute(0, 3, 1, 2).unflatten(3, (rows, columns))
 
 
 def attention_of(channels: int, kind: Attention) -> nn.Module:
@@ -109,7 +140,7 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 def separable(inputs: int, outputs: int, kernel: int = 3, *, groups: int = 1) -> nn.Sequential:
     """Depthwise, then pointwise convolution (in groups), batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False),
+        DepthwiseConv2d(inputs, kernel),
         nn.Conv2d(inputs, outputs, 1, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),

@@ -1,0 +1,67 @@
+"""Layers with a way of their own in training give what the plain ones give."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from graspling.networks.depthwise import DepthwiseConv2d  # noqa: E402
+from graspling.networks.kufenet_blocks import VolumeConv  # noqa: E402
+
+
+def outcome(layer, x, weigh):
+    """Output, gradient of the image, gradients of the parameters."""
+    layer.zero_grad()
+    x = x.clone().requires_grad_()
+    out = layer(x)
+    (out * weigh[: out.numel()].view_as(out)).sum().backward()
+    return [out.detach(), x.grad, *(p.grad.clone() for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("size", [(3, 3), (8, 13), (16, 16)])
+@pytest.mark.parametrize("kernel", [3, 5, 7, 9, 11])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_depthwise_has_the_gradients_of_a_plain_convolution(kernel, stride, size, memory):
+    torch.manual_seed(0)
+    ours = DepthwiseConv2d(4, kernel, stride)
+    plain = torch.nn.Conv2d(4, 4, kernel, stride, kernel // 2, groups=4, bias=False)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 4, *size).to(memory_format=memory)
+    weigh = torch.randn(10_000)
+    for got, expected in zip(outcome(ours, x, weigh), outcome(plain, x, weigh), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_depthwise_trains_in_bf16_and_leaves_what_needs_no_gradient():
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(4, 7)
+    x = torch.randn(2, 4, 12, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(x)
+        assert out.dtype == torch.bfloat16
+        out.float().square().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+    halved = layer.weight.grad.clone()
+    layer.zero_grad()
+    layer(x).square().sum().backward()
+    assert (halved - layer.weight.grad).abs().max() < 0.02 * layer.weight.grad.abs().max()
+    layer.zero_grad()
+    layer.requires_grad_(False)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert layer.weight.grad is None
+    assert x.grad is not None
+
+
+@pytest.mark.parametrize("size", [(16, 16), (21, 28), (25, 30), (24, 23)])
+def test_volume_convolution_is_the_same_by_patches(size):
+    torch.manual_seed(0)
+    layer = VolumeConv(4, 3, 7)
+    x = torch.randn(2, 6, *size)
+    weigh = torch.randn(10_000)
+    by_patches = outcome(layer, x, weigh)
+    with torch.no_grad():
+        torch.testing.assert_close(by_patches[0], layer(x), rtol=1e-4, atol=1e-5)
+    layer.by_patches = layer.by_volume
+    for got, expected in zip(by_patches, outcome(layer, x, weigh), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
