@@ -5,23 +5,21 @@
 
 says what it costs; without --plan it runs, and started again it goes on where it was.
 
-Every row of a table is trained with the same budget (40,000 image presentations at 160 pixels),
-seed, data, order and augmentation; only what the row names differs. It is judged on frames of
-objects that no row has seen, and compared with the last row by a paired bootstrap over objects.
+Every row of a table is trained with the same budget (by default 40,000 image presentations at 160
+pixels), seed, data, order and augmentation; only what the row names differs. It is judged on frames
+of objects that no row has seen, and compared with the last row by a paired bootstrap over objects.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs import AUGMENTATION, HOUSE, Job, Verdicts, markdown, plan, read, run_all, share
+from jobs import AUGMENTATION, HOUSE, Job, Verdicts, budget, markdown, plan, read, run_all, share
 
-from graspling.datasets import open_dataset
 from graspling.files import write_text
 from graspling.networks import build
 from graspling.networks.counts import parameters
@@ -51,21 +49,20 @@ def folder_of(row: str) -> str:
     return row.lower().replace("+ ", "").replace(" ", "-")
 
 
-def all_jobs(arguments: argparse.Namespace, images: int) -> dict[str, dict[str, Job]]:
+def all_jobs(arguments: argparse.Namespace) -> dict[str, dict[str, Job]]:
     """Table, row, job."""
-    epochs = max(math.ceil(arguments.presentations / images), 1)
     common: dict[str, Any] = {
         "where": ["--data", arguments.data, "--split", arguments.split],
         "tests": {"test": ["--data", arguments.test]},
-        "presentations": epochs * images,
+        "presentations": arguments.presentations,
         "size": arguments.size,
     }
     settings = [
         *HOUSE,
         *(f"augmentation.{word}" for word in AUGMENTATION.split()),
-        *(f"epochs={epochs}", f"lr={arguments.lr}", f"seed={arguments.seed}"),
+        *budget(arguments.presentations),
+        *(f"lr={arguments.lr}", f"seed={arguments.seed}"),
         f"augmentation.sensor_noise={arguments.sensor_noise}",
-        f"validate_every={epochs}",
     ]
     kufenet = {
         row: Job(
@@ -135,10 +132,9 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="say what it costs and stop")
     parser.add_argument("--quick", action="store_true", help="a few small images, to see it work")
     arguments = parser.parse_args()
-    images = len(open_dataset(arguments.data).split(arguments.split).fold(0).train)
     if arguments.quick:
         arguments.size = 96
-    tables = {name: all_jobs(arguments, images)[name] for name in arguments.tables}
+    tables = {name: all_jobs(arguments)[name] for name in arguments.tables}
     jobs = [job for rows in tables.values() for job in rows.values()]
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.plan:

@@ -33,15 +33,26 @@ from graspling.training.recipe import Recipe
 
 # One thread a process: two runs side by side use two cores better than one run with two threads.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+BATCH = 8
 # What all networks of a comparison share, whatever their own recipes say; the loss stays theirs.
 HOUSE = (
-    *("optimiser=adamw", "schedule=one_cycle", "batch=8", "weight_decay=0.01", "ema=0.998"),
+    *("optimiser=adamw", "schedule=one_cycle", f"batch={BATCH}", "weight_decay=0.01", "ema=0.998"),
     *("precision=auto", "threads=1", "picture_every=0"),
 )
 AUGMENTATION = (
     "rotation_deg=180 quarter_turns=false zoom=[0.75,1.4] shift=0.05 flip=0.5 brightness=0.3 "
     "contrast=0.3 colour=0.3 gamma=0.3"
 )
+
+
+# Of a run with a budget, which is validated once, at its end: the last weights are kept.
+EPOCHS = 6
+
+
+def budget(presentations: int) -> list[str]:
+    """Values for --set that show just so many images, to the next whole batch an epoch."""
+    steps = max(round(presentations / (BATCH * EPOCHS)), 1)
+    return [f"epochs={EPOCHS}", f"steps={steps}", f"validate_every={EPOCHS}"]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from jobs import (
     HOUSE,
     Job,
     Verdicts,
+    budget,
     call,
     cost_key,
     costs,
@@ -62,13 +63,12 @@ ANGLES = ("30", "25", "20", "15", "10")
 KINDS = ("single", "cluttered", "stacked")
 
 
-def settings(arguments: argparse.Namespace, network: str, epochs: int) -> list[str]:
+def settings(arguments: argparse.Namespace, network: str) -> list[str]:
     """Values for --set that all runs have in common."""
     return [
         *HOUSE,
         *(f"augmentation.{word}" for word in AUGMENTATION.split()),
-        *(f"epochs={epochs}", f"lr={RATES.get(network, RATE)}", f"seed={arguments.seed}"),
-        f"validate_every={max(epochs // 6, 1)}",
+        *(f"lr={RATES.get(network, RATE)}", f"seed={arguments.seed}"),
     ]
 
 
@@ -88,7 +88,10 @@ def cornell_jobs(arguments: argparse.Namespace, network: str, folds: int) -> lis
                 f"{network}/cornell-{split}-{fold}",
                 network,
                 ["--data", arguments.cornell, *where],
-                settings(arguments, network, epochs),
+                [
+                    *settings(arguments, network),
+                    *(f"epochs={epochs}", f"validate_every={max(epochs // 6, 1)}"),
+                ],
                 {
                     "test": ["--data", arguments.cornell, *where],
                     "exact": ["--data", exact, *where],
@@ -104,19 +107,18 @@ def generated_jobs(arguments: argparse.Namespace, network: str) -> list[Job]:
     """One run a modality."""
     if not arguments.generated:
         return []
-    images = len(open_dataset(arguments.generated).split(arguments.split).fold(0).train)
-    epochs = max(math.ceil(arguments.presentations / images), 1)
     return [
         Job(
             f"{network}/generated-{modality}",
             network,
             ["--data", arguments.generated, "--split", arguments.split],
             [
-                *settings(arguments, network, epochs),
+                *settings(arguments, network),
+                *budget(arguments.presentations),
                 f"augmentation.sensor_noise={0.0 if modality == 'rgb' else 1.0}",
             ],
             {"test": ["--data", arguments.test]},
-            epochs * images,
+            arguments.presentations,
             modality=modality,
             size=arguments.size,
         )
@@ -138,9 +140,10 @@ def jobs_of(arguments: argparse.Namespace, network: str) -> list[Job]:
     return jobs
 
 
-def latency(folder: Path, frames: list[Any]) -> dict[str, float]:
-    """Medians in milliseconds of the detector with ONNX Runtime and one thread; kept in a file."""
-    file = folder / "latency.json"
+def in_use(folder: Path, frames: list[Any]) -> dict[str, float]:
+    """Parameters, multiply-accumulates, bytes, and medians in milliseconds of the detector with
+    ONNX Runtime and one thread; kept in a file."""
+    file = folder / "in_use.json"
     if not file.exists():
         model = folder / "model.onnx"
         if not model.exists():
@@ -155,7 +158,12 @@ def latency(folder: Path, frames: list[Any]) -> dict[str, float]:
             stage: statistics.median(row[stage] for row in stages[1:]) for stage in stages[0]
         }
         medians["sum"] = statistics.median(sum(row.values()) for row in stages[1:])
-        write_text(file, json.dumps({**medians, "bytes": model.stat().st_size}) + "\n")
+        facts = {
+            "parameters": detector.card.parameters,
+            "macs": detector.card.macs,
+            "bytes": model.stat().st_size,
+        }
+        write_text(file, json.dumps(medians | facts) + "\n")
     found: dict[str, float] = json.loads(file.read_text())
     return found
 
@@ -207,10 +215,10 @@ def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str
     }
     rows = []
     for (network, modality), (job, result) in done.items():
-        times = latency(arguments.out / job.name, frames)
+        times = in_use(arguments.out / job.name, frames)
         kinds = verdicts.by_kind(result)
         right, n = round(result["accuracy"] * result["n"]), result["n"]
-        row = {"parameters": None, "latency": times, "kinds": kinds, **result}
+        row = {**times, "kinds": kinds, **result}
         row["failures"] = len(result["failures"])
         delta = ""
         if network != arguments.reference and (arguments.reference, modality) in done:
@@ -219,15 +227,13 @@ def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str
             low, high = (100 * value for value in difference.interval)
             delta = f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})"
             row["minus_reference"] = asdict(difference)
-        card = load(arguments.out / job.name / "model.onnx").card
-        row |= {"parameters": card.parameters, "macs": card.macs}
         found[f"{network} generated {modality}"] = row
         rows.append(
             [
                 network,
                 modality,
-                f"{card.parameters / 1e3:,.1f} K",
-                f"{card.macs / 1e9:.2f}",
+                f"{times['parameters'] / 1e3:,.1f} K",
+                f"{times['macs'] / 1e9:.2f}",
                 f"{times['bytes'] / 1e6:.2f}",
                 f"{times['sum']:.1f}",
                 share(right, n),
@@ -248,7 +254,7 @@ def plot(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
             continue
         pictures = []
         for label, value in (
-            ("milliseconds a frame", lambda row: row["latency"]["sum"]),
+            ("milliseconds a frame", lambda row: row["sum"]),
             ("parameters", lambda row: row["parameters"]),
         ):
             dots = [Dot(value(row), 100 * row["accuracy"], name) for name, row in rows.items()]
