@@ -58,6 +58,17 @@ def test_settings_that_make_no_sense_are_refused(run, setting, said):
     assert said in complaint(run("train", "graspling_s", "--data", "a:b", "--set", setting))
 
 
+@pytest.mark.parametrize("name", [["graspling_s"], []])
+def test_a_run_goes_on_with_its_own_settings(run, labelled_folder, tmp_path, name):
+    pytest.importorskip("torch")
+    out = tmp_path / "run"
+    data = ["--data", f"folder:{labelled_folder}", "--split", "image-wise"]
+    assert run("train", "graspling_s", *data, "--out", out, "--quick")[0] == 0
+    before = (out / "recipe.yaml").read_text()
+    assert run("train", *name, "--out", out, "--resume")[0] == 0
+    assert (out / "recipe.yaml").read_text() == before
+
+
 def test_resuming_where_no_run_is(run, tmp_path):
     pytest.importorskip("torch")
     assert "no run in" in complaint(run("train", "--resume", "--out", tmp_path / "none"))

@@ -122,7 +122,7 @@ class Says:
     """A detector of fixed grasps."""
 
     class card:  # noqa: N801
-        name, threshold = "says", 0.0
+        name, threshold, modality = "says", 0.0, "depth"
 
     def __init__(self, grasps: Grasps) -> None:
         self.grasps = grasps
@@ -178,7 +178,7 @@ def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
     )
 
 
-def test_fallback_asks_the_slow_one_only_when_needed(table):
+def test_fallback_asks_the_slow_one_only_when_needed(table, monkeypatch):
     depth, focal, angle = table
     good = Grasps.from_arrays(330, 220, angle, 68.0)
     other = Grasps.from_arrays(335, 210, angle, 75.0)
@@ -200,6 +200,11 @@ def test_fallback_asks_the_slow_one_only_when_needed(table):
     found = both(75 * 0.675 / focal + 0.012).run(None, depth, focal=focal)
     assert Slow.calls == 1 and found.grasps.width[0] == 75
     assert any(key.startswith("fast ") for key in found.milliseconds)
+    # what the slow one cannot do without is said of every frame, not of the first hard one
+    sees_colour = both(opening)
+    monkeypatch.setattr(Says.card, "modality", "rgb")
+    with pytest.raises(InputError, match="needs a colour image"):
+        sees_colour.run(None, depth, focal=focal)
 
 
 def test_what_is_missing_or_mistaken_is_said(exported, table, tmp_path):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graspling.cli.output import progress, say, table, warn, write_json
 from graspling.errors import InputError
 from graspling.evaluation.calibration import reliability_diagram
-from graspling.evaluation.evaluate import Subset
 from graspling.evaluation.robust import RobustResult, evaluate_robust
 from graspling.gripper import Gripper
 from graspling.pictures import write_picture
@@ -22,9 +22,9 @@ def evaluate(options: Evaluate, command: str) -> None:
     """Evaluate, print and write."""
     dataset, subset = options.open()
     if options.limit:
-        subset = Subset(
-            subset.ids[: options.limit], subset.split, subset.split_hash, subset.fold, subset.part
-        )
+        # images that nobody labelled are judged by no rectangle and do not count
+        labelled = [i for i in subset.ids if len(dataset.labels(i).grasps or ())]
+        subset = replace(subset, ids=tuple(labelled[: options.limit]))
     critic = options.critic or DEFAULT
     detector = open_detector(
         options.model or None,

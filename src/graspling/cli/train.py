@@ -19,7 +19,7 @@ class Train:
     """Train a network. A recipe holds every setting; options here replace some of them."""
 
     recipe: NameWord = ""
-    """Name of a recipe of the package or a .yaml file; with --resume the run's own."""
+    """Name of a recipe of the package or a .yaml file; with --resume and no file the run's own."""
     data: Data = ""
     """The data set, for example cornell:FOLDER."""
     out: File = ""
@@ -54,16 +54,19 @@ def train(options: Train) -> None:
         from graspling.training.recipe import load_recipe, recipe_names
         from graspling.training.robust.tasks import task_names, task_settings
     source = options.recipe
-    if not source and options.resume and options.out:
-        source = str(Path(options.out) / "recipe.yaml")
-        if not Path(source).exists():
-            raise InputError(f"there is no run in {options.out} to go on with")
+    out = Path(options.out or Path("runs") / Path(source).stem)
+    if options.resume and (source or options.out):
+        own = out / "recipe.yaml"
+        if not source and not own.exists():
+            raise InputError(f"there is no run in {out} to go on with")
+        if own.exists() and Path(source).suffix not in (".yaml", ".yml"):
+            source = str(own)
     if not source:
         known = ", ".join([*recipe_names(), *task_names()])
         raise InputError(f"which recipe? choose one of {known} or a .yaml file")
     settings = task_settings(source)
     if settings is not None:
-        _train_task(options, source, settings)
+        _train_task(options, source, settings, out)
         return
     recipe = load_recipe(source, **recipe_changes(options, load_recipe(source).to_dict()))
     if recipe.distill or recipe.semi:
@@ -71,7 +74,6 @@ def train(options: Train) -> None:
         raise InputError(f"the recipe {source} needs more than labels; use graspling {verb}")
     if not recipe.data:
         raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
-    out = Path(options.out or Path("runs") / Path(source).stem)
     best = run(
         recipe.quick() if options.quick else recipe,
         out,
@@ -83,7 +85,7 @@ def train(options: Train) -> None:
         say(f"written: {best}")
 
 
-def _train_task(options: Train, source: str, settings: dict[str, Any]) -> None:
+def _train_task(options: Train, source: str, settings: dict[str, Any], out: Path) -> None:
     """A critic, or a network that says one grasp."""
     from graspling.training.robust.loop import run
     from graspling.training.robust.tasks import make_task, task_recipe
@@ -95,7 +97,6 @@ def _train_task(options: Train, source: str, settings: dict[str, Any]) -> None:
         raise InputError(f"which data? {recipe.data_wanted}")
     if options.devices * options.nodes != 1:
         raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
-    out = Path(options.out or Path("runs") / Path(source).stem)
     task = make_task(recipe.quick() if options.quick else recipe)
     say(f"written: {run(task, out, resume=options.resume)}")
 

@@ -79,6 +79,12 @@ class Fallback(ReRanked):
 
     def run(self, rgb: Any = None, depth: Any = None, **how: Any) -> RobustDetection:
         """See :meth:`RobustDetector.run`."""
+        # said of the first frame, not of the first one that is hard
+        if rgb is None and "rgb" in self.slow.card.modality:
+            raise InputError(
+                f"the fallback {self.slow.card.name} looks at {self.slow.card.modality} and needs "
+                "a colour image"
+            )
         first = super().run(rgb, depth, **how)
         if len(first.grasps) and first.grasps.quality[0] >= ROBUST:
             return first

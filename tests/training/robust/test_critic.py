@@ -62,6 +62,8 @@ def test_a_critic_learns_what_holds_and_says_so_surely(bars, tmp_path):
     assert card.trained_on.split == "object-wise" and card.scores["validation"]["n"] == 120
     with pytest.raises(InputError, match="no single grasp"):
         load_one_grasp(best)
+    with pytest.raises(InputError, match="best.safetensors"):
+        load_critic(tmp_path / "critic.onnx")
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(bars, tmp_path):

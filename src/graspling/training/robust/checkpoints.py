@@ -51,6 +51,11 @@ def load_critic(name: str | Path) -> tuple[Critic, Card]:
         InputError: no such file, or it holds no critic.
     """
     path = Path(name)
+    if path.suffix == ".onnx":
+        raise InputError(
+            f"{name}: an exported critic cannot teach; expected the best.safetensors that it was "
+            "exported from, or the name of a shipped critic"
+        )
     tensors, card = read(path if path.suffix == ".safetensors" else models.safetensors(str(name)))
     if card.kind != "critic":
         raise InputError(f"{name}: holds the network {card.network!r}, expected a critic (gqcnn)")
