@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from graspling.datasets import open_dataset
+from graspling.detector import load
 from graspling.evaluation.intervals import Difference, paired_bootstrap, wilson
 from graspling.files import write_text
 from graspling.networks import build
@@ -181,6 +183,34 @@ def read(out: Path, job: Job, test: str) -> dict[str, Any] | None:
         "hours": epochs[-1]["seconds"] / 3600,
         "waiting_share": sum(row["waiting_share"] for row in epochs) / len(epochs),
     }
+
+
+def in_use(folder: Path, frames: list[Any]) -> dict[str, float]:
+    """Parameters, multiply-accumulates, bytes, and medians in milliseconds of the detector with
+    ONNX Runtime and one thread; kept in a file."""
+    file = folder / "in_use.json"
+    if not file.exists():
+        model = folder / "model.onnx"
+        if not model.exists():
+            call(["export", folder / "best.safetensors", "--out", model], folder)
+        detector, stages = load(model, threads=1), []
+        for sample in [frames[0], *frames]:  # the first call warms up
+            modality = detector.card.modality
+            rgb = sample.rgb if "rgb" in modality else None
+            depth = sample.depth if modality != "rgb" else None
+            stages.append(detector.run(rgb, depth).milliseconds)
+        medians = {
+            stage: statistics.median(row[stage] for row in stages[1:]) for stage in stages[0]
+        }
+        medians["sum"] = statistics.median(sum(row.values()) for row in stages[1:])
+        facts = {
+            "parameters": detector.card.parameters,
+            "macs": detector.card.macs,
+            "bytes": model.stat().st_size,
+        }
+        write_text(file, json.dumps(medians | facts) + "\n")
+    found: dict[str, float] = json.loads(file.read_text())
+    return found
 
 
 def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
 import time
 from dataclasses import asdict
 from itertools import product
@@ -33,9 +32,9 @@ from jobs import (
     Job,
     Verdicts,
     budget,
-    call,
     cost_key,
     costs,
+    in_use,
     markdown,
     plan,
     pooled,
@@ -46,7 +45,6 @@ from jobs import (
 from scatter import Dot, scatter
 
 from graspling.datasets import open_dataset
-from graspling.detector import load
 from graspling.files import write_text
 from graspling.networks import NETWORKS
 from graspling.pictures import write_picture
@@ -138,34 +136,6 @@ def jobs_of(arguments: argparse.Namespace, network: str) -> list[Job]:
     if "generated" in arguments.parts:
         jobs += generated_jobs(arguments, network)
     return jobs
-
-
-def in_use(folder: Path, frames: list[Any]) -> dict[str, float]:
-    """Parameters, multiply-accumulates, bytes, and medians in milliseconds of the detector with
-    ONNX Runtime and one thread; kept in a file."""
-    file = folder / "in_use.json"
-    if not file.exists():
-        model = folder / "model.onnx"
-        if not model.exists():
-            call(["export", folder / "best.safetensors", "--out", model], folder)
-        detector, stages = load(model, threads=1), []
-        for sample in [frames[0], *frames]:  # the first call warms up
-            modality = detector.card.modality
-            rgb = sample.rgb if "rgb" in modality else None
-            depth = sample.depth if modality != "rgb" else None
-            stages.append(detector.run(rgb, depth).milliseconds)
-        medians = {
-            stage: statistics.median(row[stage] for row in stages[1:]) for stage in stages[0]
-        }
-        medians["sum"] = statistics.median(sum(row.values()) for row in stages[1:])
-        facts = {
-            "parameters": detector.card.parameters,
-            "macs": detector.card.macs,
-            "bytes": model.stat().st_size,
-        }
-        write_text(file, json.dumps(medians | facts) + "\n")
-    found: dict[str, float] = json.loads(file.read_text())
-    return found
 
 
 def cornell_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
