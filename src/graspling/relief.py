@@ -81,9 +81,10 @@ def relief(
 
     size = np.ceil((high - low)[:2] / CELL).astype(int) + 1
     half = _half_pixels(points[..., 2], camera, turn)
-    flat = points.reshape(-1, 3)
-    depths = _draw(flat, half.reshape(-1, 2), low, size)
-    seen = _draw(flat[known.ravel()], half.reshape(-1, 2)[known.ravel()], low, size) > 0
+    depths = _draw(points[known], half[known], low, size)
+    seen = depths > 0
+    if not known.all():
+        depths = _nearer(depths, _draw(points[~known], half[~known], low, size))
     # heights over the table's plane along the approach, in which a shadow's ground is level
     grid = _plane_grid(plane, turn, low, size)
     normal = turn @ np.array((0, 0, -1) if plane is None else plane.normal)
@@ -150,6 +151,11 @@ def _draw(points: Floats, half: Floats, low: Floats, size: NDArray[np.int_]) -> 
     first, last = (np.stack([ends[inside] for ends in found]) for found in (firsts, lasts))
     counts = (last - first).astype(int)
     return splat(first.astype(int), counts, points[inside, 2], int(size[1]), int(size[0]))
+
+
+def _nearer(one: Depth, other: Depth) -> Depth:
+    """The nearer of two depths in each cell, where 0 is none."""
+    return np.where((one > 0) & ((one <= other) | (other == 0)), one, other)
 
 
 def _shadows(points: Floats, half: Floats, below: Floats, slope: Floats) -> tuple[Floats, Floats]:
