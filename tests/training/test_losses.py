@@ -45,18 +45,6 @@ def test_smooth_l1_is_half_the_square_below_one() -> None:
     assert found["cos"] == pytest.approx((0.5 + 0.08) / 2)
 
 
-def test_beta_is_where_smooth_l1_turns_from_the_square_to_the_distance() -> None:
-    raw, target = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
-    target[:, 1], target[:, 2] = 0.05, 0.6
-    where = torch.ones(1, 2, 2, dtype=torch.bool)
-    loss = GraspLoss(LossSettings(beta=0.1))
-    _, parts = loss(raw, raw, target, where, ~where)
-    assert parts["cos"].item() == pytest.approx(0.5 * 0.05**2 / 0.1)
-    assert parts["sin"].item() == pytest.approx(0.6 - 0.05)
-    with pytest.raises(InputError, match="beta"):
-        GraspLoss(LossSettings(beta=0.0))
-
-
 def test_weights_multiply_the_parts() -> None:
     settings = LossSettings("mse", quality=1.2, angle=2.0, width=3.0)
     found = loss(settings, flags(True, False), flags(False, False))

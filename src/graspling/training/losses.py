@@ -15,15 +15,15 @@ from torch.nn import functional
 
 from graspling.errors import InputError
 
-PixelLoss = Callable[..., Tensor]
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def _mse(prediction: Tensor, target: Tensor, _: float = 1.0) -> Tensor:
+def _mse(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.mse_loss(prediction, target, reduction="none")
 
 
-def _smooth_l1(prediction: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
-    return functional.smooth_l1_loss(prediction, target, reduction="none", beta=beta)
+def _smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(prediction, target, reduction="none")
 
 
 # Without any pixel that counts, sums of 0 are divided by this.
@@ -62,9 +62,6 @@ class LossSettings:
             0), so that 5 pixels too many weigh more on a small grasp than on a large one, as they
             do in the overlap of rectangles.
         positive: how much more a quality pixel on a grasp counts than one beside it.
-        beta: of smooth L1: errors below it count by their square, larger ones as they are. With a
-            small one a pixel for which labels differ learns what most of them say and not the mean
-            of all, which may be no grasp.
         earned: ask for full quality, too, where the network's own answer meets a label (see
             graspling.training.answers), not in the middle of labels alone.
     """
@@ -77,7 +74,6 @@ class LossSettings:
     quality_kind: str | None = None
     relative_width: bool = False
     positive: float = 1.0
-    beta: float = 1.0
     earned: bool = False
 
 
@@ -99,8 +95,6 @@ class GraspLoss:
             given = getattr(settings, name)
             if given is not None and given not in choices:
                 raise InputError(f"loss: {name} is {given!r}, expected one of {', '.join(choices)}")
-        if not settings.beta > 0:
-            raise InputError(f"loss: beta is {settings.beta}, expected more than 0")
         self.settings = settings
         self._mean = mean
 
@@ -130,7 +124,7 @@ class GraspLoss:
                 raw[:, 0].float(), target[:, 0], reduction="none"
             )
         else:
-            quality = PIXEL_LOSSES[kind](activated[:, 0].float(), target[:, 0], how.beta)
+            quality = PIXEL_LOSSES[kind](activated[:, 0].float(), target[:, 0])
         pixels = self._mean(emphasis.sum()).clamp(min=_NOTHING)
         parts = {"quality": (quality * emphasis).sum() / pixels}
         for channel, name in enumerate(("cos", "sin", "width"), start=1):
@@ -139,7 +133,7 @@ class GraspLoss:
                 guess, truth = _logarithmic(guess), _logarithmic(truth)
             if how.kind == "p_huber":
                 guess, truth = guess * target[:, 0], truth * target[:, 0]
-            error = pixel(guess, truth, how.beta)
+            error = pixel(guess, truth)
             parts[name] = (error * weight).sum() / total
         loss = (
             how.quality * parts["quality"]
