@@ -11,7 +11,7 @@ from graspling.continuation import Continuation, decode_onward
 from graspling.detector import load
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.maps import decode
+from graspling.maps import Decoding, decode
 
 SIZE = 96
 
@@ -54,10 +54,14 @@ def test_what_is_far_from_the_grasp_under_way_is_as_without_it():
         np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
-def test_without_loyalty_nothing_changes():
-    maps = maps_of((25, 30, 0.4, 0.6), (70, 60, 0.0, 0.7))
-    plain = decode(maps, top=2)
-    found, _ = decode_onward(maps, one(25, 30, 0.4), top=2, how=Continuation(loyalty=0))
+@pytest.mark.parametrize("certain", [False, True])
+def test_without_loyalty_nothing_changes(certain):
+    maps, how = maps_of((25, 30, 0.4, 0.6), (70, 60, 0.0, 0.7)), Decoding(certain=certain)
+    maps[1:3, :, :50] *= 0.3
+    plain = decode(maps, top=2, decoding=how)
+    found, _ = decode_onward(
+        maps, one(25, 30, 0.4), top=2, decoding=how, how=Continuation(loyalty=0)
+    )
     for mine, other in zip(found.columns, plain.columns, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-6)
 

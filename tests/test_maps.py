@@ -8,7 +8,7 @@ import pytest
 
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.maps import Encoding, decode, encode
+from graspling.maps import Decoding, Encoding, decode, encode
 
 SIDE = 224
 
@@ -172,6 +172,24 @@ def test_top_grasps_are_distinct() -> None:
     same = (gap < 0.05 * SIDE) & (turn < 30)
     np.fill_diagonal(same, False)
     assert not same.any()
+
+
+def test_of_two_places_the_one_whose_angle_is_sure_is_preferred() -> None:
+    grasps = Grasps.from_arrays([60, 160], [60, 160], [0.3, 0.9], 40, quality=[0.9, 0.8])
+    maps = encode(grasps, SIDE, SIDE).maps
+    certain = Decoding(certain=True)
+    for plain, weighed in zip(
+        decode(maps, top=2).columns, decode(maps, top=2, decoding=certain).columns, strict=True
+    ):
+        np.testing.assert_allclose(plain, weighed, rtol=1e-5)
+    maps[1:3, :110] *= 0.5  # the better one has two minds
+    unsure = decode(maps, top=2, decoding=certain)
+    np.testing.assert_allclose(unsure.u, [160, 60], atol=0.5)
+    np.testing.assert_allclose(unsure.quality, [0.8, 0.9 * 0.5**0.25], rtol=0.02)
+    np.testing.assert_allclose(unsure.angle, [0.9, 0.3], atol=0.02)
+    np.testing.assert_allclose(decode(maps, top=2).u, [60, 160], atol=0.5)
+    maps[1:3] *= 3.0  # longer than 1 is no surer than 1
+    np.testing.assert_allclose(decode(maps, top=1, decoding=certain).quality, 0.9, rtol=0.02)
 
 
 def test_no_grasp_is_an_answer() -> None:

@@ -16,20 +16,24 @@ from graspling.onnx_decode import GRASPS, add_decoding
 SIDE = 96
 
 
-@pytest.fixture(scope="module")
-def session():
+def echo(decoding: Decoding):
     """A model whose maps are its input."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 4, SIDE, SIDE])
     maps = helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["N", 4, SIDE, SIDE])
     node = helper.make_node("Identity", ["image"], ["maps"])
     graph = helper.make_graph([node], "maps", [image], [maps])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    add_decoding(model, SIDE, Decoding())
-    add_decoding(model, SIDE, Decoding())  # once is enough: the second changes nothing
+    add_decoding(model, SIDE, decoding)
+    add_decoding(model, SIDE, decoding)  # once is enough: the second changes nothing
     onnx.checker.check_model(model, full_check=True)
     return import_onnxruntime().InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
+
+
+@pytest.fixture(scope="module")
+def session():
+    return echo(Decoding())
 
 
 def in_graph(session, maps: np.ndarray) -> list[Grasps]:
@@ -67,6 +71,17 @@ def test_separate_grasps_are_those_of_the_reference(session, seed):
         np.testing.assert_allclose(found.centres, expected.centres, atol=0.1)
         np.testing.assert_allclose(found.width, expected.width, rtol=0.01)
         assert np.max(angle_difference(found.angle, expected.angle)) < np.deg2rad(1)
+
+
+def test_quality_is_weighed_by_certainty_as_in_the_reference():
+    certain = Decoding(certain=True)
+    maps = drawn(3, 6)
+    maps[1:3] *= np.linspace(0.2, 1.5, SIDE, dtype=np.float32)
+    (found,), expected = in_graph(echo(certain), maps[None]), decode(maps, top=10, decoding=certain)
+    assert len(found) == len(expected)
+    assert expected.quality[0] < decode(maps, top=1).quality[0]
+    np.testing.assert_allclose(found.quality, expected.quality, atol=1e-4)
+    np.testing.assert_allclose(found.centres, expected.centres, atol=0.1)
 
 
 def test_angles_at_the_edges_of_the_half_circle(session):

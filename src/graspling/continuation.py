@@ -8,7 +8,7 @@ grasp under way is kept a little below the threshold that a new one must pass (h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
 from graspling.grasps import Floats, Grasps
-from graspling.maps import Decoding, Maps, Mask, decode, finite_maps
+from graspling.maps import Decoding, Maps, Mask, decode, finite_maps, weigh_certainty
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def decode_onward(
     how = how or Continuation()
     side = float(max(maps.shape[1:]))
     gain = 1 + how.loyalty
-    maps = finite_maps(maps)
+    decoding = decoding or Decoding()
+    maps = weigh_certainty(finite_maps(maps), decoding)
+    decoding = replace(decoding, certain=False)
     weighted = maps.copy()
     weighted[0] /= gain  # keeps the ranks in [0, 1], where qualities are
     window, u, v = _around(previous, how.reach * side, *maps.shape[1:])
@@ -97,8 +99,7 @@ def decode_onward(
     twice = 2 * ranked.angle
     close = how.closeness(ranked.u, ranked.v, np.cos(twice), np.sin(twice), previous, side)
     # Of its own: away from the grasp under way the weight is known, near it the map is looked up.
-    sigma = (decoding or Decoding()).sigma
-    smooth = cv2.GaussianBlur(maps[0], (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    smooth = cv2.GaussianBlur(maps[0], (0, 0), decoding.sigma, borderType=cv2.BORDER_REFLECT)
     at = np.rint(ranked.v).astype(int), np.rint(ranked.u).astype(int)
     quality = np.where(close > 0, smooth[at], ranked.quality * gain)
     found = Grasps(ranked.u, ranked.v, ranked.angle, ranked.width, ranked.jaw, quality)

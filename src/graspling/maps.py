@@ -55,11 +55,13 @@ class Decoding:
         sigma: Gaussian smoothing of the maps, pixels at the input size.
         distance: grasps nearer than this share of the input's side ...
         angle_deg: ... and turned by less than this are one grasp; only the better one is kept.
+        certain: weigh quality by how sure the angle is, see :func:`weigh_certainty`.
     """
 
     sigma: float = 2.0
     distance: float = 0.05
     angle_deg: float = 30.0
+    certain: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.sigma <= 100 and 0 <= self.distance <= 1 and 0 <= self.angle_deg <= 90):
@@ -209,10 +211,11 @@ def decode(
 ) -> Grasps:
     """The best distinct grasps in predicted maps, best first; possibly none.
 
-    The quality map is smoothed and its local maxima are taken, at the image border too. Angle and
-    width at a peak are Gaussian means of cos, sin and width, weighted by quality so that empty
-    pixels do not pull them; the angle itself is never averaged. The centre is the centroid of the
-    connected pixels within 10 % of the peak: sub-pixel on a blob, the middle on a plateau.
+    The quality map is weighed by certainty where that is asked for; it is smoothed and its local
+    maxima are taken, at the image border too. Angle and width at a peak are Gaussian means of cos,
+    sin and width, weighted by quality so that empty pixels do not pull them; the angle itself is
+    never averaged. The centre is the centroid of the connected pixels within 10 % of the peak:
+    sub-pixel on a blob, the middle on a plateau.
 
     Args:
         maps: (4, H, W): quality, cos 2a, sin 2a, width / side. Non-finite pixels count as empty.
@@ -227,7 +230,7 @@ def decode(
     if maps.ndim != 3 or maps.shape[0] != 4:
         raise InputError(f"maps: got shape {maps.shape}, expected (4, H, W)")
     how = decoding or Decoding()
-    maps = finite_maps(np.ascontiguousarray(maps, dtype=np.float32))
+    maps = weigh_certainty(finite_maps(np.ascontiguousarray(maps, dtype=np.float32)), how)
     length = float(max(maps.shape[1:]) if side is None else side)
 
     smooth = cv2.GaussianBlur(maps[0], (0, 0), how.sigma, borderType=cv2.BORDER_REFLECT)
@@ -271,6 +274,19 @@ def finite_maps(maps: Maps) -> Maps:
     if np.isfinite(maps).all():
         return maps
     return np.where(np.isfinite(maps).all(axis=0), maps, np.float32(0))
+
+
+def weigh_certainty(maps: Maps, decoding: Decoding) -> Maps:
+    """With ``decoding.certain``, quality times the fourth root of the length of (cos 2a, sin 2a).
+
+    A network that learned means of cos and sin says a short vector where it has seen several angles
+    for what looks alike: a mug gripped across or at its rim. Of two places of like quality the
+    one whose angle is sure is right more often. The root was chosen on validation images.
+    """
+    if not decoding.certain:
+        return maps
+    weight = cv2.sqrt(cv2.sqrt(np.minimum(cv2.magnitude(maps[1], maps[2]), np.float32(1))))
+    return np.concatenate([maps[:1] * weight, maps[1:]])
 
 
 def _same(one: Sequence[float], other: Sequence[float], limit: float, turn: float) -> bool:

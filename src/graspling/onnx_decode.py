@@ -92,6 +92,8 @@ def _decode(op: _Branch, size: int, how: Decoding) -> str:
     flat = op("Reshape", "maps", op.ints(0, 4, size * size))
     channels = op("Split", flat, axis=1, num_outputs=4, outputs=4)
     channels = [op("Squeeze", channel, op.ints(1)) for channel in channels]  # (N, S S) each
+    if how.certain:
+        channels[0] = _certain(op, *channels[:3])
     smooth = _smooth(op, op("Reshape", channels[0], op.ints(0, 1, size, size)), size, how.sigma)
     highest = op("MaxPool", smooth, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     peaks = op("Where", op("GreaterOrEqual", smooth, highest), smooth, op.const(0))
@@ -114,6 +116,15 @@ def _decode(op: _Branch, size: int, how: Decoding) -> str:
     columns = [op("GatherElements", column, best, axis=1) for column in (u, v, angle, width)]
     columns += [op("Mul", columns[3], op.const(0.5)), quality]
     return str(op("Concat", *(op("Unsqueeze", c, op.ints(2)) for c in columns), axis=2))
+
+
+def _certain(op: _Branch, quality: str, cos: str, sin: str) -> str:
+    """See :func:`graspling.maps.weigh_certainty`."""
+    length = op("Add", op("Mul", cos, cos), op("Mul", sin, sin))
+    weight = op("Min", length, op.const(1))
+    for _ in range(3):  # of the square of the length
+        weight = op("Sqrt", weight)
+    return str(op("Mul", quality, weight))
 
 
 def _smooth(op: _Branch, quality: str, size: int, sigma: float) -> str:
