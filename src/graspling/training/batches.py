@@ -37,7 +37,6 @@ class Batch:
         inside: (N, S, S) bool: a grasp is defined.
         ignored: (N, S, S) bool: ambiguous.
         ids: of the images.
-        grasps: the labels of each image, pixels of the input.
         labelled: how many of the images, the first ones, have labels; all unless it is said.
         view: number of the augmentation that they have; equal numbers, equal images.
         free: unlabelled images in two views, for semi-supervision.
@@ -48,7 +47,6 @@ class Batch:
     inside: Tensor
     ignored: Tensor
     ids: tuple[str, ...] = ()
-    grasps: tuple[Grasps, ...] = ()
     labelled: int = -1
     view: int = 0
     free: Free | None = None
@@ -196,7 +194,6 @@ class Batches:
         target = np.empty((len(ids), 4, side, side), np.float32)
         inside = np.empty((len(ids), side, side), bool)
         ignored = np.empty((len(ids), side, side), bool)
-        grasps = []
         for row, sample_id in enumerate(ids):
             rng = generator(self.seed, view, sample_id)
             sample, affine = self.augmentation(self._used(self.dataset[sample_id]), rng)
@@ -206,14 +203,12 @@ class Batches:
             found = targets(sample, prepared.affine, side, self.encoding)
             image[row], target[row] = prepared.tensor, found.maps
             inside[row], ignored[row] = found.inside, found.ignored
-            grasps.append((sample.grasps or Grasps.empty()).transform(prepared.affine))
         return Batch(
             image=torch.from_numpy(image),
             target=torch.from_numpy(target),
             inside=torch.from_numpy(inside),
             ignored=torch.from_numpy(ignored),
             ids=tuple(ids),
-            grasps=tuple(grasps),
             view=view,
         )
 

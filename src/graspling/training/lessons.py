@@ -12,7 +12,6 @@ from graspling.card import Card
 from graspling.datasets.sample import Dataset
 from graspling.image import Preparation
 from graspling.networks.base import GraspNetwork
-from graspling.training.answers import right_answers
 from graspling.training.batches import Batch
 from graspling.training.losses import GraspLoss
 
@@ -43,11 +42,13 @@ class Lesson:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The recipe's loss of raw maps for the labelled images, the first of the batch."""
         n = batch.labelled
-        activated, target = network.activate(raw[:n]), batch.target[:n]
-        if self.criterion.settings.earned:
-            right = right_answers(activated, batch.grasps[:n])
-            target = torch.cat([torch.maximum(target[:, :1], right[:, None]), target[:, 1:]], 1)
-        return self.criterion(raw[:n], activated, target, batch.inside[:n], batch.ignored[:n])
+        return self.criterion(
+            raw[:n],
+            network.activate(raw[:n]),
+            batch.target[:n],
+            batch.inside[:n],
+            batch.ignored[:n],
+        )
 
     def autocast(self, image: Tensor) -> torch.autocast:
         """The precision that the recipe asks for."""

@@ -62,8 +62,6 @@ class LossSettings:
             0), so that 5 pixels too many weigh more on a small grasp than on a large one, as they
             do in the overlap of rectangles.
         positive: how much more a quality pixel on a grasp counts than one beside it.
-        earned: ask for full quality, too, where the network's own answer meets a label (see
-            graspling.training.answers), not in the middle of labels alone.
     """
 
     kind: str = "smooth_l1"
@@ -74,7 +72,6 @@ class LossSettings:
     quality_kind: str | None = None
     relative_width: bool = False
     positive: float = 1.0
-    earned: bool = False
 
 
 class GraspLoss:
