@@ -1,0 +1,80 @@
+"""What finished runs found, in one small file: a table can grow from one machine to the next.
+
+    python benchmarks/kept.py save runs/networks benchmarks/results/networks.json
+    python benchmarks/kept.py restore benchmarks/results/networks.json runs/networks
+
+`save` collects the scores and the log of every job that is done below the folder and adds them to
+the file; `restore` puts them back, so that benchmarks/networks.py, ablations.py and search.py take
+those jobs for done and print them in their tables. The weights are not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graspling.files import write_text
+
+_LEFT_OUT = ("command",)  # names folders of the machine that it ran on
+_BUDGET = ("network", "variant", "modality", "size", "batch", "epochs", "steps", "lr", "seed")
+
+
+def collect(folder: Path) -> dict[str, Any]:
+    """Job by its name: its budget, documents by their names, and the epochs of its log."""
+    found = {}
+    for mark in sorted(folder.glob("**/trained")):
+        job = mark.parent
+        if not (job / "recipe.yaml").exists():
+            continue  # it was restored
+        documents = {
+            file.stem: {k: v for k, v in json.loads(file.read_text()).items() if k not in _LEFT_OUT}
+            for file in sorted(job.glob("*.json"))
+        }
+        rows = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
+        epochs = [row for row in rows if row["kind"] == "epoch"]
+        if not documents:
+            continue  # not judged yet
+        recipe = yaml.safe_load((job / "recipe.yaml").read_text())
+        found[job.relative_to(folder).as_posix()] = {
+            "budget": {name: recipe[name] for name in _BUDGET},
+            "documents": documents,
+            "epochs": epochs,
+        }
+    return found
+
+
+def restore(kept: dict[str, Any], folder: Path) -> None:
+    """Write the jobs that the folder does not have."""
+    for name, job in kept.items():
+        place = folder / name
+        if (place / "trained").exists():
+            continue
+        place.mkdir(parents=True, exist_ok=True)
+        for stem, document in job["documents"].items():
+            write_text(place / f"{stem}.json", json.dumps(document, indent=1) + "\n")
+        lines = "".join(json.dumps(row) + "\n" for row in job["epochs"])
+        write_text(place / "log.jsonl", lines)
+        write_text(place / "trained", "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["save", "restore"])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    arguments = parser.parse_args()
+    if arguments.what == "save":
+        before = json.loads(arguments.target.read_text()) if arguments.target.exists() else {}
+        kept = before | collect(arguments.source)
+        write_text(arguments.target, json.dumps(kept) + "\n")
+        print(f"{len(kept)} jobs in {arguments.target}, {len(kept) - len(before)} of them new")
+    else:
+        restore(json.loads(arguments.source.read_text()), arguments.target)
+
+
+if __name__ == "__main__":
+    main()
