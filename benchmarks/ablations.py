@@ -18,7 +18,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs import AUGMENTATION, HOUSE, Job, Verdicts, budget, markdown, plan, read, run_all, share
+from jobs import (
+    AUGMENTATION,
+    HOUSE,
+    Job,
+    Verdicts,
+    budget,
+    markdown,
+    plan,
+    points,
+    read,
+    run_all,
+    share,
+)
 
 from graspling.files import write_text
 from graspling.networks import build
@@ -104,8 +116,7 @@ def table(rows: dict[str, Job], out: Path, verdicts: Verdicts) -> tuple[str, dic
         numbers[row] = {"parameters": count, **result, "failures": len(result["failures"])}
         if last is not None and row != list(rows)[-1]:
             difference = verdicts.difference(result, last)
-            low, high = (100 * value for value in difference.interval)
-            cells.append(f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})")
+            cells.append(points(difference))
             numbers[row]["last_minus_this"] = asdict(difference)
         else:
             cells.append("")

@@ -276,6 +276,12 @@ def share(right: int, n: int) -> str:
     return f"{100 * right / n:.1f} ({100 * low:.1f}-{100 * high:.1f})"
 
 
+def points(difference: Difference) -> str:
+    """A difference in percentage points with its 95 % interval."""
+    low, high = (100 * value for value in difference.interval)
+    return f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table for docs/results.md."""
     lines = [headers, ["---"] * len(headers), *rows]

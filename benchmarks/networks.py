@@ -37,6 +37,7 @@ from jobs import (
     in_use,
     markdown,
     plan,
+    points,
     pooled,
     read,
     run_all,
@@ -194,8 +195,7 @@ def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str
         if network != arguments.reference and (arguments.reference, modality) in done:
             reference = done[arguments.reference, modality][1]
             difference = verdicts.difference(reference, result)
-            low, high = (100 * value for value in difference.interval)
-            delta = f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+            delta = points(difference)
             row["minus_reference"] = asdict(difference)
         found[f"{network} generated {modality}"] = row
         rows.append(

@@ -27,6 +27,7 @@ from jobs import (
     in_use,
     markdown,
     plan,
+    points,
     read,
     run_all,
     share,
@@ -99,8 +100,7 @@ def table(jobs: dict[str, Job], out: Path, test: str) -> tuple[str, dict[str, An
         numbers[name] = {**times, **result, "failures": len(result["failures"])}
         if name != REFERENCE and REFERENCE in found:
             difference = verdicts.difference(found[REFERENCE], result)
-            low, high = (100 * value for value in difference.interval)
-            delta = f"{100 * difference.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+            delta = points(difference)
             numbers[name]["minus_reference"] = asdict(difference)
         lines.append(
             [
