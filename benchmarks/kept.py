@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()
+    if not arguments.source.exists():
+        parser.error(f"{arguments.source}: there is no such file or folder to {arguments.what}")
     if arguments.what == "save":
         before = json.loads(arguments.target.read_text()) if arguments.target.exists() else {}
         kept = before | collect(arguments.source)
