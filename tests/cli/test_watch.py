@@ -166,7 +166,12 @@ def test_ctrl_c_ends_it_with_a_summary(frames: Path, toy_model: ToyModel):
     command = [sys.executable, "-m", "graspling", "watch", str(frames), "--rate", "1"]
     command += ["--model", str(toy_model()), "--json"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background job ignores Ctrl-C, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         first = process.stdout.readline()
