@@ -214,7 +214,7 @@ def in_use(folder: Path, frames: list[Any]) -> dict[str, float]:
 
 
 def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Folds as one: accuracy over all their images, Wilson interval, by angle, hours in all."""
+    """Folds as one: accuracy over all their images, Wilson interval, by angle, failures, hours."""
     n = sum(result["n"] for result in results)
     right = sum(round(result["accuracy"] * result["n"]) for result in results)
     angles = {
@@ -228,6 +228,7 @@ def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "interval": wilson(right, n),
         "by_angle": angles,
         "split_hash": results[0]["split_hash"],
+        "failures": [i for result in results for i in result["failures"]],
         "hours": sum(result["hours"] for result in results),
     }
 
@@ -236,13 +237,15 @@ class Verdicts:
     """Right or wrong by id, for paired tests and for subsets, from the lists of failures.
 
     Args:
-        spec: the data set that the results were judged on, all of its labelled images.
+        spec: the data set that the results were judged on.
+        ids: the images that were judged; all by default.
     """
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, ids: Sequence[str] | None = None) -> None:
         self.dataset = open_dataset(spec)
         # as `graspling evaluate` does, which judges no image without a label rectangle
-        labels = {i: self.dataset.labels(i).grasps for i in self.dataset.ids}
+        asked = self.dataset.ids if ids is None else ids
+        labels = {i: self.dataset.labels(i).grasps for i in asked}
         self.ids = [i for i, grasps in labels.items() if grasps is not None and len(grasps)]
 
     def of(self, result: Mapping[str, Any]) -> dict[str, bool]:

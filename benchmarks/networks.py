@@ -140,37 +140,52 @@ def jobs_of(arguments: argparse.Namespace, network: str) -> list[Job]:
 
 
 def cornell_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
-    """Accuracy pooled over folds, and by angle with exact rectangles (KufeNet, table IV)."""
+    """Accuracy pooled over folds, by angle with exact rectangles (KufeNet, table IV), and the
+    difference to the reference by a paired bootstrap over objects."""
+    dataset = open_dataset(arguments.cornell)
     rows = []
-    for network, split in product(arguments.networks, SPLITS):
-        done = {
-            test: [
-                result
-                for job in jobs_of(arguments, network)
-                if f"cornell-{split}" in job.name and (result := read(arguments.out, job, test))
-            ]
-            for test in ("test", "exact")
-        }
-        if not done["test"] or len(done["test"]) != len(done["exact"]):
-            continue
-        all_labels, exact = pooled(done["test"]), pooled(done["exact"])
-        found[f"{network} cornell {split}"] = {"all": all_labels, "exact": exact}
-        n = all_labels["n"]
-        rows.append(
-            [
-                network,
-                f"{split} ({all_labels['split_hash']})",
-                all_labels["folds"],
-                n,
-                share(round(all_labels["accuracy"] * n), n),
-                exact["n"],
-                *(f"{100 * exact['by_angle'][angle]:.1f}" for angle in ANGLES),
-                f"{all_labels['hours']:.2f}",
-            ]
-        )
+    for split in SPLITS:
+        done = {n: cornell_results(arguments, n, split) for n in arguments.networks}
+        for network, (results, exact_results) in done.items():
+            if not results or len(results) != len(exact_results):
+                continue
+            all_labels, exact = pooled(results), pooled(exact_results)
+            n, delta = all_labels["n"], ""
+            others = done.get(arguments.reference, ([], []))[0]
+            if network != arguments.reference and len(others) == len(results):
+                parts = [dataset.split(split).fold(r["fold"]).test for r in results]
+                verdicts = Verdicts(arguments.cornell, [i for part in parts for i in part])
+                delta = points(verdicts.difference(pooled(others), all_labels))
+            found[f"{network} cornell {split}"] = {"all": all_labels, "exact": exact}
+            rows.append(
+                [
+                    network,
+                    f"{split} ({all_labels['split_hash']})",
+                    all_labels["folds"],
+                    n,
+                    share(round(all_labels["accuracy"] * n), n),
+                    delta,
+                    exact["n"],
+                    *(f"{100 * exact['by_angle'][angle]:.1f}" for angle in ANGLES),
+                    f"{all_labels['hours']:.2f}",
+                ]
+            )
     by_angle = [f"exact < {angle}" for angle in ANGLES]
-    headers = ["network", "split", "folds", "images", "accuracy, %", "exact images", *by_angle]
-    return markdown([*headers, "hours"], rows)
+    headers = ["network", "split", "folds", "images", "accuracy, %"]
+    headers += [f"minus {arguments.reference}, points", "exact images", *by_angle, "hours"]
+    return markdown(headers, rows)
+
+
+def cornell_results(
+    arguments: argparse.Namespace, network: str, split: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The folds that are done, judged by all labels and by exact ones."""
+    jobs = [job for job in jobs_of(arguments, network) if f"cornell-{split}" in job.name]
+    both = [
+        [result for job in jobs if (result := read(arguments.out, job, test))]
+        for test in ("test", "exact")
+    ]
+    return both[0], both[1]
 
 
 def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
