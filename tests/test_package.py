@@ -43,3 +43,13 @@ def test_the_sample_frames_are_whole_and_small() -> None:
         assert 0 < (depth == 0).mean() < 0.05
         assert 0.3 < depth[depth > 0].min() < depth.max() < 1.6
     assert sum(file.stat().st_size for file in SAMPLES.iterdir()) < 1.5e6
+
+
+def test_the_core_needs_neither_torch_nor_onnxruntime() -> None:
+    modules = "camera, errors, files, formats, grasps, gripper, image, iou, maps"
+    code = (
+        f"import sys; from graspling import {modules}; "
+        "print([m for m in ('torch', 'onnxruntime', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

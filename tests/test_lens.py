@@ -1,0 +1,60 @@
+"""Distortion: there and back, by formula, rectified images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graspling.camera import Intrinsics
+
+CAMERA = Intrinsics(fx=525.0, fy=520.0, cx=319.5, cy=239.5, width=640, height=480)
+POINTS = np.random.default_rng(0).uniform([-0.3, -0.3, 0.4], [0.3, 0.3, 1.5], (50, 3))
+
+
+LENSES = [
+    ("plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
+    ("rational_polynomial", (0.1, -0.2, 0.001, 0.002, 0.05, 0.1, 0.02, 0.01)),
+    ("equidistant", (0.1, -0.02, 0.001, 0.002)),
+    ("inverse_brown_conrady", (0.1, -0.2, 0.001, 0.002, 0.05)),
+]
+
+
+@pytest.mark.parametrize(("model", "bent"), LENSES)
+def test_lenses_there_and_back(model: str, bent: tuple[float, ...]) -> None:
+    camera = replace(CAMERA, distortion=bent, distortion_model=model)
+    pixels = camera.project(POINTS)
+    assert np.abs(pixels - CAMERA.project(POINTS)).max() > 1
+    back = camera.deproject(pixels[:, 0], pixels[:, 1], POINTS[:, 2])
+    np.testing.assert_allclose(back, POINTS, atol=1e-8)
+    np.testing.assert_allclose(camera.rectify_pixels(pixels), CAMERA.project(POINTS), atol=1e-5)
+    # crop and resize take the lens along
+    part = camera.crop(40, 30, 500, 400).resize(250, 200)
+    np.testing.assert_allclose(part.project(POINTS), (pixels - [40, 30] + 0.5) / 2 - 0.5)
+
+
+def test_brown_conrady_by_its_formula() -> None:
+    """Brown's model as OpenCV documents it, for one point by hand."""
+    k1, k2, p1, p2, k3 = bent = (0.1, -0.2, 0.001, 0.002, 0.05)
+    x, y = 0.3, -0.2
+    r = x * x + y * y
+    radial = 1 + k1 * r + k2 * r**2 + k3 * r**3
+    u = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
+    v = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
+    camera = Intrinsics(100, 100, 0, 0, 10, 10, bent)
+    np.testing.assert_allclose(camera.project([x, y, 1]), [100 * u, 100 * v])
+    inverse = replace(camera, distortion_model="inverse_brown_conrady")
+    np.testing.assert_allclose(inverse.deproject(100 * x, 100 * y, 1), [u, v, 1])
+
+
+def test_rectified_images_show_things_where_rectified_pixels_are() -> None:
+    camera = replace(CAMERA, distortion=(0.2, -0.1, 0, 0, 0))
+    image = np.zeros((480, 640), np.float32)
+    image[50:54, 80:84] = 1
+    v, u = np.nonzero(camera.rectify(image))
+    where = camera.rectify_pixels([81.5, 51.5])
+    np.testing.assert_allclose([u.mean(), v.mean()], where, atol=0.7)
+    v, u = np.nonzero(camera.unrectify(camera.rectify(image)))
+    np.testing.assert_allclose([u.mean(), v.mean()], [81.5, 51.5], atol=0.7)
+    assert CAMERA.rectify(image) is image

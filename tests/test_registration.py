@@ -1,0 +1,85 @@
+"""Depth as the colour camera would see it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graspling.camera import Intrinsics, register_depth
+from graspling.errors import InputError
+
+SMALL = Intrinsics(fx=80, fy=80, cx=31.5, cy=23.5, width=64, height=48)
+
+
+def shift(x: float = 0, y: float = 0, z: float = 0) -> np.ndarray:
+    transform = np.eye(4)
+    transform[:3, 3] = x, y, z
+    return transform
+
+
+def test_the_same_camera_sees_the_same() -> None:
+    depth = np.random.default_rng(0).uniform(0.3, 2, (48, 64)).astype(np.float32)
+    depth[5:9, 7:20] = 0
+    depth[30, 30] = np.nan
+    depth[31, 31] = -1
+    registered = register_depth(depth, SMALL, SMALL, np.eye(4))
+    expected = np.where(np.isfinite(depth) & (depth > 0), depth, 0)
+    np.testing.assert_allclose(registered, expected, rtol=1e-6)
+    assert registered.dtype == np.float32
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 3])
+def test_another_resolution_leaves_no_cracks_and_fills_no_holes(factor: float) -> None:
+    depth = np.full((48, 64), 0.8, np.float32)
+    depth[10:20, 20:40] = 0
+    colour = SMALL.resize(int(64 * factor), int(48 * factor))
+    registered = register_depth(depth, SMALL, colour, np.eye(4))
+    v, u = np.indices(registered.shape)
+    nearest = np.floor((np.stack([v, u]) + 0.5) / factor + 1e-9).astype(int)
+    np.testing.assert_allclose(registered, depth[nearest[0], nearest[1]], rtol=1e-6)
+
+
+def test_a_turned_camera_sees_a_closed_plane() -> None:
+    angle = np.radians(30)
+    transform = np.eye(4)
+    transform[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    registered = register_depth(np.full((48, 64), 0.8), SMALL, SMALL, transform)
+    np.testing.assert_allclose(registered[12:36, 20:44], 0.8, rtol=1e-6)
+
+
+def test_depth_is_along_the_axis_of_the_colour_camera() -> None:
+    registered = register_depth(np.full((48, 64), 0.8), SMALL, SMALL, shift(z=0.1))
+    np.testing.assert_allclose(registered[24, 32], 0.9, rtol=1e-6)
+    # 0.8 / 0.9 of the image is covered, the border is missing
+    assert registered[24, 1] == registered[1, 32] == 0
+    assert (registered > 0).mean() == pytest.approx((8 / 9) ** 2, abs=0.04)
+
+
+def test_near_objects_hide_and_their_shadow_stays_missing() -> None:
+    depth = np.full((48, 64), 0.8)
+    depth[20:28, 30:34] = 0.4
+    registered = register_depth(depth, SMALL, SMALL, shift(x=0.04))
+    row = registered[24]
+    # 80 * 0.04 / 0.8 = 4 pixels to the right for the plane, 8 for the object
+    np.testing.assert_allclose(row[38:42], 0.4, rtol=1e-6)
+    np.testing.assert_allclose(row[34:38], 0)
+    np.testing.assert_allclose(row[42:], 0.8, rtol=1e-6)
+    np.testing.assert_allclose(row[4:34], 0.8, rtol=1e-6)
+    np.testing.assert_allclose(row[:4], 0)
+
+
+def test_points_behind_the_colour_camera_vanish() -> None:
+    registered = register_depth(np.full((48, 64), 0.5), SMALL, SMALL, shift(z=-0.6))
+    assert not registered.any()
+    assert not register_depth(np.zeros((48, 64)), SMALL, SMALL, np.eye(4)).any()
+
+
+def test_registration_errors() -> None:
+    depth = np.ones((48, 64))
+    with pytest.raises(InputError, match=r"shape \(48, 63\), expected \(48, 64\)"):
+        register_depth(depth[:, 1:], SMALL, SMALL, np.eye(4))
+    with pytest.raises(InputError, match=r"got shape \(3, 4\)"):
+        register_depth(depth, SMALL, SMALL, np.eye(4)[:3])
+    for wrong in (np.diag([1000, 1000, 1000, 1]), np.diag([-1, 1, 1, 1]), shift() + shift()):
+        with pytest.raises(InputError, match="rotation and a shift"):
+            register_depth(depth, SMALL, SMALL, wrong)
