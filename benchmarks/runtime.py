@@ -57,7 +57,10 @@ def measure_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """`graspling benchmark`, once; its own processes do the rest."""
     target = arguments.out / "rows.json"
     command = ["benchmark", *arguments.models, "--modality", arguments.modality]
-    command += ["--runs", str(arguments.runs), "--json", str(target)]
+    command += ["--runs", str(arguments.runs), "--seconds", str(arguments.seconds)]
+    command += ["--threads", *map(str, arguments.threads), "--json", str(target)]
+    if arguments.backends:
+        command += ["--backends", *arguments.backends]
     subprocess.run([sys.executable, "-m", "graspling", *command], check=True)
     rows: list[dict[str, Any]] = json.loads(target.read_text())
     return rows
@@ -93,31 +96,44 @@ def endurance(model: str | None, backend: str, frames: int, repeats: int) -> lis
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/speed"))
-    parser.add_argument("--models", nargs="+", default=[*models.shipped(), "networks"])
-    parser.add_argument("--modality", default="rgbd", help="of networks with random weights")
-    parser.add_argument("--runs", type=int, default=300, help="timed frames a row")
-    parser.add_argument("--model", default=None, help="of the long run; the best by default")
-    parser.add_argument("--backend", default="auto", help="of the long run")
-    parser.add_argument("--frames", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--skip-table", action="store_true", help="the long run alone")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    rows = [] if arguments.skip_table else measure_all(arguments)
-    runs = endurance(arguments.model, arguments.backend, arguments.frames, arguments.repeats)
-    command = " ".join(["python", *sys.argv])
-    document = {"machine": describe(), "command": command, "rows": rows, "endurance": runs}
-    write_text(arguments.out / "speed.json", json.dumps(document, indent=1) + "\n")
+def in_words(runs: list[dict[str, Any]]) -> str:
+    """The best of the long runs."""
     best = min(runs, key=lambda run: run["p99_ms"] / run["median_ms"])
-    text = [document["machine"], f"`{command}`", markdown(rows)]
-    text.append(
+    return (
         f"{best['frames']} frames in a row, best of {len(runs)} runs: median {best['median_ms']} "
         f"ms, p99 {best['p99_ms']} ms ({best['p99_ms'] / best['median_ms']:.2f} x), "
         f"memory {best['mb_before']} MB before, {best['mb_after']} MB after"
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/speed"))
+    parser.add_argument("--models", nargs="+", default=[*models.detectors(), "networks"])
+    parser.add_argument("--modality", default="rgbd", help="of networks with random weights")
+    parser.add_argument("--runs", type=int, default=300, help="timed frames a row")
+    parser.add_argument("--seconds", type=float, default=10.0, help="a row takes at most")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 0], help="0: all")
+    parser.add_argument("--backends", nargs="+", default=[], help="each one installed by default")
+    parser.add_argument("--model", default=None, help="of the long run; the best by default")
+    parser.add_argument("--backend", default="auto", help="of the long run")
+    parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--skip-table", action="store_true", help="the long run alone")
+    part.add_argument("--skip-long", action="store_true", help="the table alone")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rows = [] if arguments.skip_table else measure_all(arguments)
+    runs = []
+    if not arguments.skip_long:
+        runs = endurance(arguments.model, arguments.backend, arguments.frames, arguments.repeats)
+    command = " ".join(["python", *sys.argv])
+    document = {"machine": describe(), "command": command, "rows": rows, "endurance": runs}
+    write_text(arguments.out / "speed.json", json.dumps(document, indent=1) + "\n")
+    text = [document["machine"], f"`{command}`"]
+    text += [markdown(rows)] if rows else []
+    text += [in_words(runs)] if runs else []
     write_text(arguments.out / "speed.md", "\n\n".join(text) + "\n")
     print("\n\n".join(text))
 

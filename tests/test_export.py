@@ -10,6 +10,8 @@ from torch import nn
 from graspling.errors import GrasplingError, InputError
 from graspling.export import export_onnx
 from graspling.networks import build
+from graspling.networks.depthwise import DepthwiseConv2d
+from graspling.networks.mish import Mish
 
 
 def test_the_file_carries_the_card_and_named_shapes(tmp_path: Path) -> None:
@@ -34,6 +36,15 @@ def test_export_says_nothing_leaves_the_network_and_repeats_itself(
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert capfd.readouterr() == ("", "")
     assert [str(w.message) for w in recwarn] == []
+
+
+def test_layers_that_compute_otherwise_in_training_are_exported_as_they_answer(
+    tmp_path: Path,
+) -> None:
+    network = build("ggcnn_student_v1")
+    network.down[1], network.down[5] = Mish(), nn.Sequential(DepthwiseConv2d(4, 5), Mish())
+    assert torch.is_grad_enabled()  # as for a user, who exports without turning gradients off
+    assert export_onnx(network, 24, "{}", tmp_path / "m.onnx") < 1e-4
 
 
 def test_broken_weights_a_wrong_size_and_a_blocked_path_leave_no_file(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def export_onnx(
     image = torch.randn(2, network.channels, size, size, generator=generator)
     with torch.no_grad():
         expected = maps(image).numpy()
-    with _quiet():
+    # Without gradients, for which some layers compute otherwise (see networks/mish.py).
+    with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             maps,
             (image,),

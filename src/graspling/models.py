@@ -18,6 +18,11 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in WEIGHTS.glob("*.onnx")))
 
 
+def detectors() -> list[str]:
+    """Those of the shipped models that find grasps, which a critic does not."""
+    return [name for name in shipped() if card(name).kind != "critic"]
+
+
 def full_name(name: str) -> str | None:
     """The shipped model of that name, or the only one that begins so ("gq_stn"); else None."""
     names = shipped()

@@ -127,7 +127,7 @@ def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:
     """Names and files to measure; networks are exported with random weights first."""
     networks = sorted({row["name"] for row in network_table()})
     wanted: list[str] = []
-    for name in options.models or _shipped_detectors():
+    for name in options.models or shipped_models.detectors():
         wanted += networks if name == "networks" else [name]
     for name in wanted:
         if name in networks:
@@ -144,11 +144,6 @@ def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:
             if shipped_models.card(name).kind == "critic":
                 raise InputError(f"{name}: is a critic, and finds no grasps; time {SAMPLING}")
             yield name, path
-
-
-def _shipped_detectors() -> list[str]:
-    names = shipped_models.shipped()
-    return [name for name in names if shipped_models.card(name).kind != "critic"]
 
 
 def _random(name: str, options: Benchmark, folder: Path) -> Path:
