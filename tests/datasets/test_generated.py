@@ -12,6 +12,7 @@ from fake_scenes import BAR_M, TABLE_M, Fake
 from graspling.datasets import Generated, open_dataset
 from graspling.datasets.check import check
 from graspling.datasets.convert import convert
+from graspling.datasets.disk_cache import DiskCache
 from graspling.datasets.grouping import tied
 from graspling.datasets.show import show
 from graspling.errors import InputError
@@ -155,6 +156,49 @@ def test_half_the_size_shows_the_same(root: Path, dataset: Generated) -> None:
             small.intrinsics.deproject(u, v, z), full.intrinsics.deproject(2 * u, 2 * v, z)
         )
         assert half.labels(sample_id) is half.labels(sample_id)  # kept
+
+
+def test_frames_kept_on_disk_are_the_same_and_damage_is_decoded_again(
+    root: Path, tmp_path: Path
+) -> None:
+    spec = f"generated:{root},half=true,noise=1,cache_mb=0"
+    plain = open_dataset(spec)
+    kept = f"{spec},cache_dir={tmp_path / 'cache'}"
+    first, again = open_dataset(kept), open_dataset(kept)
+    sample_id = plain.ids[0]
+
+    def same() -> None:
+        expected, frame = plain[sample_id], again[sample_id]
+        for image in ("rgb", "depth", "mask"):
+            np.testing.assert_array_equal(getattr(frame, image), getattr(expected, image))
+            assert getattr(frame, image).dtype == getattr(expected, image).dtype
+        assert frame.intrinsics == expected.intrinsics
+
+    first[sample_id]
+    (file,) = (tmp_path / "cache").rglob("*.npz")
+    written = file.read_bytes()
+    same()  # from the file
+    assert file.read_bytes() == written
+    for damaged in (b"", written[:-9], written[:5000] + b"....." + written[5005:]):
+        file.write_bytes(damaged)
+        same()
+        assert file.read_bytes() == written
+    # noise is part of what is kept
+    open_dataset(f"generated:{root},half=true,cache_mb=0,cache_dir={tmp_path / 'cache'}")[sample_id]
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2
+
+
+def test_frames_kept_on_disk_follow_their_shard(root: Path, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    frame = open_dataset(f"generated:{root}").read_frame(open_dataset(f"generated:{root}").ids[0])
+    cache.put("a", "then", frame)
+    assert cache.get("a", "then") is not None
+    assert cache.get("a", "now") is None
+    assert cache.get("b", "then") is None
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        open_dataset(f"generated:{root},cache_dir={blocked}")
 
 
 def test_it_is_a_data_set_like_the_others(dataset: Generated, root: Path, tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ def number(text: str) -> float:
     return value
 
 
+def folder(text: str) -> str:
+    """The path of a folder, which need not exist yet."""
+    if not text:
+        raise ValueError("a folder")
+    return text
+
+
 def choice(*choices: str) -> Option:
     """One of the given words."""
 
