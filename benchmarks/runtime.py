@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,22 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     for row in sorted(rows, key=lambda r: (order[r["model"]], r["threads"], r["total_ms"])):
         lines.append("| " + " | ".join(str(row[key]) for key in COLUMNS) + " |")
     return "\n".join(lines)
+
+
+def ceiling() -> float:
+    """GFLOP/s of a float32 matrix product on one thread: how fast the machine is at this moment."""
+    code = (
+        "import numpy as np, time\n"
+        "a = np.ones((768, 768), np.float32)\n"
+        "def once():\n"
+        "    start = time.perf_counter(); a @ a; return time.perf_counter() - start\n"
+        "print(2 * 768**3 / min(once() for _ in range(100)) / 1e9)"
+    )
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | one, capture_output=True, check=True
+    )
+    return float(done.stdout)
 
 
 def measure_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -124,12 +141,14 @@ def main() -> None:
     part.add_argument("--skip-long", action="store_true", help="the table alone")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    machine = f"{describe()}; one thread multiplies matrices at {ceiling():.0f} GFLOP/s"
     rows = [] if arguments.skip_table else measure_all(arguments)
     runs = []
     if not arguments.skip_long:
         runs = endurance(arguments.model, arguments.backend, arguments.frames, arguments.repeats)
     command = " ".join(["python", *sys.argv])
-    document = {"machine": describe(), "command": command, "rows": rows, "endurance": runs}
+    machine += f", in the end at {ceiling():.0f}"
+    document = {"machine": machine, "command": command, "rows": rows, "endurance": runs}
     write_text(arguments.out / "speed.json", json.dumps(document, indent=1) + "\n")
     text = [document["machine"], f"`{command}`"]
     text += [markdown(rows)] if rows else []
