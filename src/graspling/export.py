@@ -42,6 +42,25 @@ class _Maps(nn.Module):
         return self.network.ranges(self.network(image))
 
 
+def to_onnx(network: GraspNetwork, image: Tensor) -> onnx.ModelProto:
+    """A network in evaluation mode as the exporter writes it: image (N, C, S, S) to maps in their
+    ranges, any N; before the rewrites of graspling.onnx_graph."""
+    # Without gradients, for which some layers compute otherwise (see networks/mish.py).
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            _Maps(network).eval(),
+            (image,),
+            input_names=["image"],
+            output_names=["maps"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
 def export_onnx(
     network: GraspNetwork,
     size: int,
@@ -71,25 +90,12 @@ def export_onnx(
         InputError: the network cannot take this size, or the file cannot be written.
         GrasplingError: the file's maps differ from PyTorch's by more than 1e-4.
     """
-    maps = _Maps(copy.deepcopy(network).to("cpu", torch.float32)).eval()
+    network = copy.deepcopy(network).to("cpu", torch.float32).eval()
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(2, network.channels, size, size, generator=generator)
     with torch.no_grad():
-        expected = maps(image).numpy()
-    # Without gradients, for which some layers compute otherwise (see networks/mish.py).
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            maps,
-            (image,),
-            input_names=["image"],
-            output_names=["maps"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
+        expected = _Maps(network)(image).numpy()
+    model = to_onnx(network, image)
     simplify(model)
     model.producer_name, model.producer_version = "graspling", ""
     model.graph.name = "graspling"
