@@ -2,9 +2,8 @@
 
     python benchmarks/graph.py --out runs/graph
 
-Random weights (time does not depend on them), one thread, one image; the two files of a network
-take turns, so that a busy machine slows both. Medians in milliseconds, and the largest difference of
-the maps.
+Random weights, of which the time does not depend; one thread, one image. The two files of a network
+take turns, so that a busy machine slows both. Medians in milliseconds, and how far the maps differ.
 """
 
 from __future__ import annotations
