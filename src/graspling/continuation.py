@@ -88,9 +88,10 @@ def decode_onward(
     side = float(max(maps.shape[1:]))
     gain = 1 + how.loyalty
     decoding = decoding or Decoding()
-    maps = weigh_certainty(finite_maps(maps), decoding)
+    maps = finite_maps(maps)
+    quality_map = weigh_certainty(maps, decoding)
     decoding = replace(decoding, certain=False)
-    weighted = maps.copy()
+    weighted = np.concatenate([quality_map[None], maps[1:]])
     weighted[0] /= gain  # keeps the ranks in [0, 1], where qualities are
     window, u, v = _around(previous, how.reach * side, *maps.shape[1:])
     near = how.closeness(u, v, maps[1][window], maps[2][window], previous, side)
@@ -99,7 +100,7 @@ def decode_onward(
     twice = 2 * ranked.angle
     close = how.closeness(ranked.u, ranked.v, np.cos(twice), np.sin(twice), previous, side)
     # Of its own: away from the grasp under way the weight is known, near it the map is looked up.
-    smooth = cv2.GaussianBlur(maps[0], (0, 0), decoding.sigma, borderType=cv2.BORDER_REFLECT)
+    smooth = cv2.GaussianBlur(quality_map, (0, 0), decoding.sigma, borderType=cv2.BORDER_REFLECT)
     at = np.rint(ranked.v).astype(int), np.rint(ranked.u).astype(int)
     quality = np.where(close > 0, smooth[at], ranked.quality * gain)
     found = Grasps(ranked.u, ranked.v, ranked.angle, ranked.width, ranked.jaw, quality)

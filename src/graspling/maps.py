@@ -230,18 +230,20 @@ def decode(
     if maps.ndim != 3 or maps.shape[0] != 4:
         raise InputError(f"maps: got shape {maps.shape}, expected (4, H, W)")
     how = decoding or Decoding()
-    maps = weigh_certainty(finite_maps(np.ascontiguousarray(maps, dtype=np.float32)), how)
+    maps = finite_maps(np.ascontiguousarray(maps, dtype=np.float32))
+    plain = weigh_certainty(maps, how)
     length = float(max(maps.shape[1:]) if side is None else side)
 
-    smooth = cv2.GaussianBlur(maps[0], (0, 0), how.sigma, borderType=cv2.BORDER_REFLECT)
+    smooth = np.asarray(
+        cv2.GaussianBlur(plain, (0, 0), how.sigma, borderType=cv2.BORDER_REFLECT), np.float32
+    )
     if mask is not None:
         smooth = np.where(mask, smooth, np.float32(0))
     highest = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
     peak = (smooth >= highest) & (smooth > max(threshold, 0.0))
-    found = cv2.findNonZero(peak.view(np.uint8))
-    if found is None:
+    peak_v, peak_u = np.divmod(np.flatnonzero(peak), peak.shape[1])  # row by row
+    if not len(peak_u):
         return Grasps.empty()
-    peak_u, peak_v = found.reshape(-1, 2).T  # row by row
     order = np.argsort(-smooth[peak_v, peak_u], kind="stable")[:_MOST_CANDIDATES]
     peaks = [(int(u), int(v)) for u, v in zip(peak_u[order], peak_v[order], strict=True)]
 
@@ -258,7 +260,7 @@ def decode(
                 batch.append((*_peak_centre(smooth, covered, u, v), float(smooth[v, u])))
         centres = np.array(batch).reshape(-1, 3)
         at_u, at_v = np.rint(centres[:, :2]).astype(np.intp).T
-        angle, width = _local_means(maps, at_u, at_v, how.sigma)
+        angle, width = _local_means(plain, maps[1:], at_u, at_v, how.sigma)
         width = np.maximum(width * length, 1.0)
         for row in zip(*centres.T[:2], angle, width, centres[:, 2], strict=True):
             if not any(_same(row, other, limit, turn) for other in kept):
@@ -276,17 +278,22 @@ def finite_maps(maps: Maps) -> Maps:
     return np.where(np.isfinite(maps).all(axis=0), maps, np.float32(0))
 
 
-def weigh_certainty(maps: Maps, decoding: Decoding) -> Maps:
-    """With ``decoding.certain``, quality times the fourth root of the length of (cos 2a, sin 2a).
+def weigh_certainty(maps: Maps, decoding: Decoding) -> NDArray[np.float32]:
+    """The quality map (H, W), with ``decoding.certain`` times the fourth root of the length of
+    (cos 2a, sin 2a).
 
     A network that learned means of cos and sin says a short vector where it has seen several angles
     for what looks alike: a mug gripped across or at its rim. Of two places of like quality the
     one whose angle is sure is right more often. The root was chosen on validation images.
     """
+    quality: NDArray[np.float32] = maps[0]
     if not decoding.certain:
-        return maps
-    weight = cv2.sqrt(cv2.sqrt(np.minimum(cv2.magnitude(maps[1], maps[2]), np.float32(1))))
-    return np.concatenate([maps[:1] * weight, maps[1:]])
+        return quality
+    length = np.asarray(cv2.magnitude(maps[1], maps[2]), dtype=np.float32)
+    np.minimum(length, np.float32(1), out=length)
+    np.sqrt(np.sqrt(length, out=length), out=length)
+    length *= quality
+    return length
 
 
 def _same(one: Sequence[float], other: Sequence[float], limit: float, turn: float) -> bool:
@@ -297,15 +304,20 @@ def _same(one: Sequence[float], other: Sequence[float], limit: float, turn: floa
 
 
 def _local_means(
-    maps: Maps, u: NDArray[np.intp], v: NDArray[np.intp], sigma: float
+    quality: NDArray[np.float32],
+    others: Maps,
+    u: NDArray[np.intp],
+    v: NDArray[np.intp],
+    sigma: float,
 ) -> tuple[Floats, Floats]:
-    """Angle and width / side around N pixels: Gaussian means weighted by quality.
+    """Angle and width / side around N pixels: Gaussian means of cos, sin and width (the others),
+    weighted by quality.
 
     Taken at the peaks alone, which costs a fraction of smoothing three whole maps.
     """
     if not len(u):
         return np.zeros(0), np.zeros(0)
-    height, width = maps.shape[1:]
+    height, width = quality.shape
     reach = int(np.ceil(3 * sigma))
     offset = np.arange(-reach, reach + 1)
     kernel = np.exp(-0.5 * (offset / sigma) ** 2)
@@ -317,9 +329,9 @@ def _local_means(
         np.clip(columns, 0, width - 1)[:, None, :],
     )
     # A little weight everywhere keeps an all-zero neighbourhood defined.
-    weight = np.maximum(maps[0][at], 1e-6) * weight_v[:, :, None] * weight_u[:, None, :]
+    weight = np.maximum(quality[at], 1e-6) * weight_v[:, :, None] * weight_u[:, None, :]
     total = weight.sum(axis=(1, 2))
-    cos, sin, size = (maps[1:, *at] * weight).sum(axis=(2, 3))
+    cos, sin, size = (others[:, *at] * weight).sum(axis=(2, 3))
     return np.arctan2(sin, cos) / 2, size / total
 
 
