@@ -1,0 +1,113 @@
+"""Where detectors fail: accuracy by the size, height and texture of what is to be gripped.
+
+    python benchmarks/failures.py --data generated:TEST,half=true --out runs/failures \\
+        --results graspling_s=runs/a/test.json ggcnn2=runs/b/test.json
+
+Takes what `graspling evaluate --json` wrote and the frames that were judged, without noise. Frames
+with one object fall into thirds by how many pixels it covers, how high it stands above the
+table, and how much grey values vary on it and around it. The last columns compare the last of the
+results with the first, paired, objects resampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jobs import Verdicts, markdown, points, share
+
+from graspling.datasets import Generated, open_dataset
+from graspling.errors import InputError
+from graspling.evaluation.intervals import paired_bootstrap
+from graspling.files import write_text
+
+# What is measured: its name, unit, and what the lowest and the highest third are called.
+MEASURES = {
+    "pixels": ("pixels", "small", "large"),
+    "height": ("mm", "flat", "high"),
+    "object": ("grey levels", "plain object", "textured object"),
+    "table": ("grey levels", "plain table", "textured table"),
+}
+
+
+def measure(dataset: Generated, sample_id: str) -> dict[str, float] | None:
+    """The measures of a frame with one object; None where it is not in view."""
+    sample = dataset[sample_id]
+    assert sample.rgb is not None and sample.depth is not None and sample.mask is not None
+    assert sample.intrinsics is not None
+    seen = sample.mask & (sample.depth > 0)
+    if seen.sum() < 20:
+        return None
+    v, u = np.nonzero(seen)
+    camera = np.array(dataset.description(sample_id)["world_from_camera"], float)
+    heights = sample.intrinsics.deproject(u, v, sample.depth[seen]) @ camera[2, :3] + camera[2, 3]
+    grey = cv2.cvtColor(sample.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return {
+        "pixels": float(seen.sum()),
+        "height": 1e3 * float(np.percentile(heights, 95)),
+        "object": float(grey[seen].std()),
+        "table": float(grey[~sample.mask].std()),
+    }
+
+
+def thirds(values: Sequence[float]) -> list[np.ndarray]:
+    """Positions of the lowest, middle and highest third."""
+    return np.array_split(np.argsort(values, kind="stable"), 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="generated:FOLDER[,half=true]")
+    parser.add_argument("--results", nargs="+", required=True, metavar="NAME=FILE")
+    parser.add_argument("--out", type=Path, default=Path("runs/failures"))
+    arguments = parser.parse_args()
+    dataset = open_dataset(arguments.data)
+    if not isinstance(dataset, Generated):
+        raise InputError(f"{arguments.data}: expected generated data, whose objects are known")
+    files = dict(word.split("=", 1) for word in arguments.results)
+    verdicts = Verdicts(arguments.data)
+    right = {name: verdicts.of(json.loads(Path(f).read_text())) for name, f in files.items()}
+    single = [i for i in verdicts.ids if dataset.kinds[i] == "single"]
+    found = {i: values for i in single if (values := measure(dataset, i)) is not None}
+    rows, numbers = [], {}
+    for name, (unit, low, high) in MEASURES.items():
+        ids = list(found)
+        values = np.array([found[i][name] for i in ids])
+        for called, part in zip((low, "", high), thirds(values), strict=True):
+            members = [ids[at] for at in part]
+            span = f"{values[part].min():.0f}-{values[part].max():.0f} {unit}"
+            label = f"{called or 'between'} ({span})"
+            numbers[label] = row = group(members, right, dataset.objects)
+            cells = [share(*row["right"][each]) for each in right]
+            rows.append([label, len(members), *cells, row["difference"]])
+    names = list(right)
+    headers = ["frames with one object", "n", *names, f"{names[-1]} minus {names[0]}, points"]
+    text = markdown(headers, rows)
+    write_text(arguments.out / "failures.md", text)
+    write_text(arguments.out / "failures.json", json.dumps(numbers, indent=1) + "\n")
+    print(text)
+
+
+def group(
+    members: Sequence[str], right: Mapping[str, Mapping[str, bool]], objects: Mapping[str, str]
+) -> dict[str, Any]:
+    """(right, all) of each result, and the difference of the last to the first."""
+    hits = {name: [verdict[i] for i in members] for name, verdict in right.items()}
+    names = list(hits)
+    difference = ""
+    if len(names) > 1:
+        groups = [objects.get(i, i) for i in members]
+        difference = points(paired_bootstrap(hits[names[0]], hits[names[-1]], groups))
+    return {
+        "right": {name: (sum(verdict), len(verdict)) for name, verdict in hits.items()},
+        "difference": difference,
+    }
+
+
+if __name__ == "__main__":
+    main()
