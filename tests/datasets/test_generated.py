@@ -195,6 +195,10 @@ def test_frames_kept_on_disk_follow_their_shard(root: Path, tmp_path: Path) -> N
     assert cache.get("a", "then") is not None
     assert cache.get("a", "now") is None
     assert cache.get("b", "then") is None
+    full = open_dataset(f"generated:{root},cache_dir={tmp_path / 'late'}")
+    (tmp_path / "late").write_text("")  # what a full disk does, for every user alike
+    with pytest.warns(UserWarning, match="no longer kept"):
+        full[full.ids[0]]
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"):

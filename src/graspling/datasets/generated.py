@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -161,12 +162,18 @@ class Generated(Dataset):
     def read_frame(self, sample_id: str) -> Frame:
         if self._disk is None:
             return self._decode(sample_id)
-        state = self.files(sample_id)[0].stat()
-        stamp = f"{state.st_size} {state.st_mtime_ns}"
+        shard = self.files(sample_id)[0]
+        if not shard.exists():
+            return self._decode(sample_id)  # says that it is not there
+        stamp = f"{shard.stat().st_size} {shard.stat().st_mtime_ns}"
         frame = self._disk.get(sample_id, stamp)
         if frame is None:
             frame = self._decode(sample_id)
-            self._disk.put(sample_id, stamp, frame)
+            try:
+                self._disk.put(sample_id, stamp, frame)
+            except InputError as error:  # a full disk must not end hours of training
+                warnings.warn(f"{error}; frames are no longer kept there", stacklevel=2)
+                self._disk = None
         return frame
 
     def _decode(self, sample_id: str) -> Frame:
