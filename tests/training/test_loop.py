@@ -59,7 +59,8 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -> None:
-    best = loop.train(recipe(bars, epochs=25, picture_every=25, validate_every=25), tmp_path)
+    data = f"{bars},strict=true,cache_mb=64"
+    best = loop.train(recipe(data, epochs=25, picture_every=25, validate_every=25), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if row["kind"] == "epoch"]
     assert losses[-1] < losses[0] / 2
@@ -68,6 +69,7 @@ def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -
     detector = graspling.load(best)
     assert detector.card.trained_on.split == "image-wise"
     assert detector.card.trained_on.ids
+    assert detector.card.recipe["data"] == "folder,strict=true"  # nothing of this machine
     assert len(detector.detect(np.full((120, 160, 3), 40, np.uint8), top=3, threshold=0.0)) <= 3
 
 

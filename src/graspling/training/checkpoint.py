@@ -40,8 +40,10 @@ def make_card(
 ) -> Card:
     """The card of what this run will produce, without scores yet."""
     settings = recipe.to_dict()
-    # Where files lie on this machine says nothing to the reader of a card; how they are read does.
-    settings["data"] = ",".join([dataset.kind, *recipe.data.split(",")[1:]])
+    # Where files lie and are kept on this machine says nothing to the reader of a card; how they
+    # are read does.
+    options = [word for word in recipe.data.split(",")[1:] if not word.startswith("cache_")]
+    settings["data"] = ",".join([dataset.kind, *options])
     settings["init"] = Path(recipe.init).name
     return Card(
         name=f"{recipe.network}-{dataset.kind}-{recipe.modality}",
