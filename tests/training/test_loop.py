@@ -69,7 +69,7 @@ def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -
     detector = graspling.load(best)
     assert detector.card.trained_on.split == "image-wise"
     assert detector.card.trained_on.ids
-    assert detector.card.recipe["data"] == "folder,strict=true"  # nothing of this machine
+    assert detector.card.recipe["data"] == "cornell,strict=true"  # nothing of this machine
     assert len(detector.detect(np.full((120, 160, 3), 40, np.uint8), top=3, threshold=0.0)) <= 3
 
 
