@@ -137,6 +137,14 @@ def test_gradient_reaches_every_parameter(name: str) -> None:
 
 
 @every_network
+def test_an_answer_far_off_can_still_be_learned_from(name: str) -> None:
+    # A rectified width, for one, has no gradient once it is negative, and stays there for good.
+    raw = torch.tensor([-1.0, 1.0]).repeat(1, 4, 2, 1).requires_grad_()
+    seeded(name).activate(raw).sum().backward()  # type: ignore[no-untyped-call]
+    assert raw.grad is not None and bool((raw.grad != 0).all())
+
+
+@every_network
 def test_same_seed_same_network_and_same_training_output(name: str) -> None:
     first, second, other = seeded(name), seeded(name), seeded(name, seed=1)
     image = images(first, first.multiple)

@@ -58,15 +58,15 @@ class GGCNN(GraspNetwork):
 class GGCNNStudent(GGCNN):
     """GG-CNN with fewer channels: (16, 8, 4) in version 1, (24, 12, 6) in version 2.
 
-    Quality is the sigmoid and width the ReLU of its raw map (slide "Grasp post-processing"; it is
-    post-processing there, but a target in [0, 1] asks for the same function in training).
+    Quality is the sigmoid and width the ReLU of its raw map (slide "Grasp post-processing"). The
+    sigmoid is part of training, too, as a target in [0, 1] asks for. The ReLU is not: a width that
+    has once become negative everywhere would have no gradient and stay 0.
     """
 
     sources = "Chen et al.: Efficient Grasp Detection via Knowledge Distillation, ICCR 2025"
 
     def activate(self, raw: Tensor) -> Tensor:
-        quality, angle, width = raw[:, :1], raw[:, 1:3], raw[:, 3:]
-        return torch.cat([torch.sigmoid(quality), angle, torch.relu(width)], dim=1)
+        return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)
 
 
 class GGCNN2(GraspNetwork):
