@@ -11,11 +11,8 @@ view. Its members:
 - ``labels.npz``: columns of :class:`graspling.simulation.labels.FrameLabels`, camera frame, metres;
 - ``json``: intrinsics, camera pose, gripper, object ids and poses, kind of scene.
 
-Objects share frames, so ``objects`` names groups, see ``grouping.tied``. Splits: ``object-wise``
-follows the pools that the objects were drawn from (train, val and test share none); data of one
-pool are dealt in groups. ``scene-wise`` keeps the views of a scene together. ``last-400`` (or
-another number) validates by the last scenes, as many as have 400 frames, and trains on all others
-that share no object with them, for data that are judged by another data set.
+Objects share frames, so ``objects`` names groups, see ``grouping.tied``; splits are those of
+:mod:`graspling.datasets.generated_splits`.
 
 Terms: yours. Scenes of procedural objects are free; a folder of meshes keeps its own terms.
 """
@@ -23,12 +20,10 @@ Terms: yours. Scenes of procedural objects are free; a folder of meshes keeps it
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,13 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
+from graspling.datasets import generated_splits
 from graspling.datasets.cache import FrameCache
 from graspling.datasets.disk_cache import DiskCache
+from graspling.datasets.generated_splits import scene_of
 from graspling.datasets.grouping import tied
 from graspling.datasets.options import Option, boolean, choice, folder, number
 from graspling.datasets.reading import shuffled
 from graspling.datasets.sample import Dataset, FileFault, Frame, Labels, Sample
-from graspling.datasets.splits import PARTS, Fold, Splits, object_wise
+from graspling.datasets.splits import PARTS, Splits
 from graspling.errors import InputError
 from graspling.evaluation.rectangle import JawRule
 from graspling.files import check_writable
@@ -302,43 +299,11 @@ class Generated(Dataset):
         return sorted(files | {"object-wise", "scene-wise"})
 
     def split(self, name: str) -> Splits:
-        """See the module and :meth:`Dataset.split`."""
+        """See :mod:`graspling.datasets.generated_splits` and :meth:`Dataset.split`."""
         written = name.endswith(".json") or (self.root / "splits" / f"{name}.json").is_file()
-        if not written and name == "scene-wise":
-            try:
-                folds = object_wise({i: scene_of(i) for i in self.ids})
-            except InputError as error:
-                raise InputError(str(error).replace("object", "scene")) from None
-            return Splits("scene-wise", folds.seed, "scene", folds.folds)
-        if not written and (last := re.fullmatch(r"last-(\d+)", name)):
-            return self._last(name, int(last[1]))
-        if not written and name == "object-wise" and self._by_pool is not None:
-            return self._by_pool
+        if not written and (found := generated_splits.split(self, name)) is not None:
+            return found
         return super().split(name)
-
-    def _last(self, name: str, frames: int) -> Splits:
-        """The last scenes for validation, the others to train on."""
-        if not 0 < frames < len(self.ids):
-            raise InputError(f"split {name}: {self.name} has {len(self.ids)} frames, give fewer")
-        first = scene_of(self.ids[-frames])
-        val = tuple(i for i in self.ids if scene_of(i) >= first)
-        kept_apart = {self.objects[i] for i in val}
-        train = tuple(i for i in self.ids if self.objects[i] not in kept_apart)
-        if not train:
-            raise InputError(
-                f"split {name}: every scene of {self.name} shares objects with the last ones, as "
-                "those of a few meshes do; use scene-wise"
-            )
-        return Splits(name, self.manifest.settings.seed, "object id", (Fold(train, val, ()),))
-
-    @cached_property
-    def _by_pool(self) -> Splits | None:
-        """The parts as drawn, or None when the data do not have all three."""
-        parts = {part: tuple(i for i in self.ids if self.pools[i] == part) for part in PARTS}
-        if not all(parts.values()):
-            return None
-        fold = Fold(parts["train"], parts["val"], parts["test"])
-        return Splits("object-wise", self.manifest.settings.seed, "object id", (fold,))
 
 
 def _levers(table: FrameLabels, document: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -361,8 +326,3 @@ def _halved(frame: Frame) -> Frame:
         mask=np.ascontiguousarray(frame.mask[::2, ::2]),
         intrinsics=frame.intrinsics.transform(_HALF, width, height),
     )
-
-
-def scene_of(sample_id: str) -> str:
-    """The scene of a frame, which its views share."""
-    return sample_id.rpartition("-")[0]

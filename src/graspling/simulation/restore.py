@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
-from graspling.datasets.generated import Generated, scene_of
+from graspling.datasets.generated import Generated
+from graspling.datasets.generated_splits import scene_of
 from graspling.errors import InputError
 from graspling.gripper import Gripper
 from graspling.simulation import world
