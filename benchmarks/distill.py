@@ -42,7 +42,7 @@ class Run:
     """One training: its folder's name, the words of the command, and what its row is called.
 
     ``teacher`` names another run of the same seed. ``against`` names the run that its row is
-    compared with.
+    compared with. ``times``: this many times the epochs of the others.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Run:
     sets: tuple[str, ...] = ()
     teacher: str = ""
     against: str = ""
+    times: int = 1
 
 
 def ggcnn(arguments: argparse.Namespace) -> list[Run]:
@@ -67,7 +68,8 @@ def ggcnn(arguments: argparse.Namespace) -> list[Run]:
 
 def kufenet(arguments: argparse.Namespace) -> list[Run]:
     """Table V: strategies; with --sweep also weights of the terms and the gate."""
-    teacher = ("train", str(plain_recipe(arguments, "kufenet_teacher_strided", "rgbd")))
+    changes = {"network": "kufenet_teacher_strided", "distill": None}
+    teacher = ("train", str(plain_recipe(arguments, "distill_kufenet", changes)))
     runs = [Run("teacher", teacher)]
     weight = "distill.terms.{}.weight={}".format
     off = {"fruit": weight("fruit", 0), "hint": weight("hint", 0)}
@@ -96,6 +98,7 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
     """Tables III and IV: supervised, semi-supervised, distilled, by the share of labels."""
     runs = []
     off = "distill.terms.{}.weight=0".format
+    plain = ("train", str(plain_recipe(arguments, "semi_litegrasp", {"semi": None})))
     for share in arguments.shares:
         words = ("--fraction", str(share))
         more = tuple(f"{name}" for name in arguments.unlabelled)
@@ -103,8 +106,11 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
         if share == 1 and not further:
             continue  # nothing is left without labels
         name = f"{100 * share:g} %"
+        # as long as both phases of semi-supervision together
+        supervised = f"{name} supervised teacher"
+        runs.append(Run(supervised, plain, (f"fraction={share}",), times=2))
         semi = ("semi", "semi_litegrasp", *words, *further)
-        runs.append(Run(f"{name} semi-supervised teacher", semi))
+        runs.append(Run(f"{name} semi-supervised teacher", semi, (), "", supervised))
         taught = ("distill", "distill_litegrasp", *words, *further)
         nothing = (off("outputs"), off("features"), "distill.hidden=false")
         alone = f"{name} student alone"
@@ -119,13 +125,12 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
 EXPERIMENTS = {"ggcnn": ggcnn, "kufenet": kufenet, "litegrasp": litegrasp}
 
 
-def plain_recipe(arguments: argparse.Namespace, network: str, modality: str) -> Path:
-    """A recipe for a teacher with the student's augmentation and loss."""
+def plain_recipe(arguments: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
+    """The recipe of that name with these settings, to train a teacher as its student is."""
     from graspling.training.recipe import load_recipe  # noqa: PLC0415
 
-    settings = load_recipe("distill_kufenet").to_dict()
-    settings |= {"network": network, "modality": modality, "distill": None}
-    path: Path = arguments.out / f"{network}.yaml"
+    settings = load_recipe(name).to_dict() | changes
+    path: Path = arguments.out / f"{settings['network']}.yaml"
     write_text(path, json.dumps(settings) + "\n")  # JSON is YAML
     return path
 
@@ -147,7 +152,7 @@ def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
         best = folder_of(arguments, run.teacher, seed) / "best.safetensors"
         words += ["--teacher", str(best)]
     if arguments.epochs:
-        words += ["--epochs", str(arguments.epochs)]
+        words += ["--epochs", str(run.times * arguments.epochs)]
     sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
     if arguments.epochs and run.words[0] == "semi":
         sets.append(f"semi.pretrain={arguments.epochs}")

@@ -1,0 +1,94 @@
+"""All five papers and graspling in one table, from what the other benchmarks have kept.
+
+    python benchmarks/joint.py
+
+reads benchmarks/results/*.json and prints two tables: every network trained with one budget
+(networks.json, beside the times of speed-networks.json), and every model as it is used (robust.json
+and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is a number
+that nobody has measured yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs import markdown, share
+
+RESULTS = Path(__file__).parent / "results"
+FOLDS = 5
+MODALITIES = ("depth", "rgb", "rgbd")
+SCENES = ("single", "cluttered", "stacked")
+DASH = "-"
+
+
+def of_network(network: str, kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]) -> list:
+    """Parameters, accuracy by data set, and the times of its fastest backend."""
+    fastest = quickest(row for row in speed if row["network"] == network)
+    cells = [network, f"{fastest['parameters'] / 1e3:,.1f} K", f"{fastest['macs'] / 1e9:.2f}"]
+    for split in ("object-wise", "image-wise"):
+        names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
+        tests = [kept[name]["documents"]["test"] for name in names if name in kept]
+        cells.append(percent(*tests) if len(tests) == FOLDS else DASH)
+    for modality in MODALITIES:
+        job = kept.get(f"{network}/generated-{modality}")
+        cells.append(percent(job["documents"]["test"]) if job else DASH)
+    return [*cells, f"{fastest['network_ms']:.1f}", f"{fastest['total_ms']:.1f}"]
+
+
+def of_model(
+    model: str,
+    robust: Mapping[str, Any],
+    simulated: Mapping[str, Any],
+    speed: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    """Rectangle and robustness of the same frames, success of the arm, and time."""
+    cells = [model]
+    judged = robust.get(f"generated/{model}")
+    for name in ("rectangle", "robust"):
+        cells.append(share(judged[name]["successes"], judged[name]["n"]) if judged else DASH)
+    for objects in ("procedural", "YCB"):
+        found = [simulated.get(f"{model}/{objects}/{scene}") for scene in SCENES]
+        text = [f"{100 * each['success']:.1f}" if each else DASH for each in found]
+        cells.append(" / ".join(text) if any(found) else DASH)
+    rows = [row for row in speed if row["model"] == model]
+    return [*cells, f"{quickest(rows)['total_ms']:.1f}" if rows else DASH]
+
+
+def percent(*tests: Mapping[str, Any]) -> str:
+    """Accuracy over all of these, with its interval."""
+    right = sum(round(test["accuracy"] * test["n"]) for test in tests)
+    return share(right, sum(test["n"] for test in tests))
+
+
+def quickest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of one thread, the row with the shortest whole call."""
+    return min((row for row in rows if row["threads"] == 1), key=lambda row: row["total_ms"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the kept files")
+    folder = parser.parse_args().results
+    kept, robust, simulated, speeds, speed = (
+        json.loads((folder / f"{name}.json").read_text())
+        for name in ("networks", "robust", "simulate-table", "speed-networks", "speed")
+    )
+    networks = sorted(
+        {row["network"] for row in speeds["rows"]},
+        key=lambda name: quickest(r for r in speeds["rows"] if r["network"] == name)["total_ms"],
+    )
+    head = ["network", "parameters", "GMAC", "Cornell object-wise", "image-wise"]
+    head += [*(f"generated {m}" for m in MODALITIES), "network, ms", "whole, ms"]
+    print(markdown(head, [of_network(name, kept, speeds["rows"]) for name in networks]))
+    models = [key.split("/")[0] for key in simulated]
+    head = ["model", "rectangle", "robust", "arm, procedural", "arm, YCB", "whole, ms"]
+    rows = [of_model(name, robust, simulated, speed["rows"]) for name in dict.fromkeys(models)]
+    print(markdown(head, rows))
+
+
+if __name__ == "__main__":
+    main()
