@@ -272,11 +272,15 @@ def main() -> None:
     parser.add_argument("--unlabelled", nargs="*", default=[])
     parser.add_argument("--sweep", action="store_true", help="settings as well")
     parser.add_argument("--ablation", action="store_true", help="table III's rows in between")
+    parser.add_argument("--runs", nargs="*", default=[], help="only these")
     parser.add_argument("--set", nargs="*", default=[], help="settings of all runs")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--plan", action="store_true", help="list the runs and stop")
     arguments = parser.parse_args()
     runs = EXPERIMENTS[arguments.experiment](arguments)
+    if unknown := set(arguments.runs) - {run.name for run in runs}:
+        parser.error(f"no runs {sorted(unknown)}; --plan lists them")
+    runs = [run for run in runs if run.name in (arguments.runs or (run.name,))]
     if arguments.plan:
         print("\n".join(run.name for run in runs))
         return

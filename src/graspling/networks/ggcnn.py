@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from graspling.networks.base import GraspNetwork
-from graspling.networks.blocks import Heads, xavier_uniform
+from graspling.networks.blocks import PRIOR_LOGIT, Heads, xavier_uniform
 
 
 class GGCNN(GraspNetwork):
@@ -60,10 +60,16 @@ class GGCNNStudent(GGCNN):
 
     Quality is the sigmoid and width the ReLU of its raw map (slide "Grasp post-processing"). The
     sigmoid is part of training, too, as a target in [0, 1] asks for. The ReLU is not: a width that
-    has once become negative everywhere would have no gradient and stay 0.
+    has once become negative everywhere would have no gradient and stay 0. Quality starts near 0,
+    see blocks.PRIOR_LOGIT.
     """
 
     sources = "Chen et al.: Efficient Grasp Detection via Knowledge Distillation, ICCR 2025"
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__(channels, widths)
+        assert self.heads.quality.bias is not None
+        nn.init.constant_(self.heads.quality.bias, PRIOR_LOGIT)
 
     def activate(self, raw: Tensor) -> Tensor:
         return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)

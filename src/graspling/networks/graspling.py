@@ -16,10 +16,7 @@ from torch import Tensor, nn
 
 from graspling.errors import InputError
 from graspling.networks.base import GraspNetwork
-from graspling.networks.blocks import ResidualBlock, conv_bn_relu
-
-# Share of pixels that lie on a grasp, roughly 5 %: where the sigmoid of quality starts.
-_PRIOR_LOGIT = -3.0
+from graspling.networks.blocks import PRIOR_LOGIT, ResidualBlock, conv_bn_relu
 
 
 class GrasplingNet(GraspNetwork):
@@ -99,7 +96,7 @@ class GrasplingNet(GraspNetwork):
         nn.init.normal_(self.head.weight, std=0.01)
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
-        nn.init.constant_(self.head.bias.data[: patch**2], _PRIOR_LOGIT)
+        nn.init.constant_(self.head.bias.data[: patch**2], PRIOR_LOGIT)
 
     def maps(self, image: Tensor) -> Tensor:
         x, skips = image, []
