@@ -57,7 +57,7 @@ FOLDS = 5
 CHEAP, DEAR = 60.0, 200.0
 # Where another rate than the common one was better on validation images, with a small budget.
 RATES = {
-    **{"graspling_s": 8e-3, "graspling_m": 8e-3, "grconvnet_c16": 4e-3, "grconvnet_c32": 4e-3},
+    **{"graspling_s": 8e-3, "graspling_m": 3e-3, "grconvnet_c16": 4e-3, "grconvnet_c32": 4e-3},
     **{"ggcnn": 6e-3, "ggcnn2": 6e-3, "ggcnn_student_v1": 1e-2, "ggcnn_student_v2": 1e-2},
 }
 RATE = 2e-3
