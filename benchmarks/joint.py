@@ -1,11 +1,12 @@
 """All five papers and graspling in one table, from what the other benchmarks have kept.
 
-    python benchmarks/joint.py
+    python benchmarks/joint.py --picture accuracy.png
 
 reads benchmarks/results/*.json and prints two tables: every network trained with one budget
 (networks.json, beside the times of speed-networks.json), and every model as it is used (robust.json
 and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is a number
-that nobody has measured yet.
+that nobody has measured yet. The picture has one dot a network: accuracy on generated depth against
+the network's time and against parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jobs import markdown, share
+from numpy.typing import NDArray
+from scatter import Dot, scatter
+
+from graspling.pictures import write_picture
 
 RESULTS = Path(__file__).parent / "results"
 FOLDS = 5
@@ -25,7 +31,9 @@ SCENES = ("single", "cluttered", "stacked")
 DASH = "-"
 
 
-def of_network(network: str, kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]) -> list:
+def of_network(
+    network: str, kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]
+) -> list[str]:
     """Parameters, accuracy by data set, and the times of its fastest backend."""
     fastest = quickest(row for row in speed if row["network"] == network)
     cells = [network, f"{fastest['parameters'] / 1e3:,.1f} K", f"{fastest['macs'] / 1e9:.2f}"]
@@ -58,6 +66,21 @@ def of_model(
     return [*cells, f"{quickest(rows)['total_ms']:.1f}" if rows else DASH]
 
 
+def picture(kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]) -> NDArray[np.uint8]:
+    """(620, 1800, 3) uint8, two plots side by side."""
+    rows = list(speed)
+    parts = []
+    for column, label in (("network_ms", "network alone, ms"), ("parameters", "parameters")):
+        dots = []
+        for name in sorted({row["network"] for row in rows}):
+            if job := kept.get(f"{name}/generated-depth"):
+                fastest = quickest(row for row in rows if row["network"] == name)
+                accuracy = 100 * job["documents"]["test"]["accuracy"]
+                dots.append(Dot(fastest[column], accuracy, name, colour="graspling" in name))
+        parts.append(scatter(dots, label, "accuracy, % (generated depth)"))
+    return np.hstack(parts)
+
+
 def percent(*tests: Mapping[str, Any]) -> str:
     """Accuracy over all of these, with its interval."""
     right = sum(round(test["accuracy"] * test["n"]) for test in tests)
@@ -72,7 +95,9 @@ def quickest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the kept files")
-    folder = parser.parse_args().results
+    parser.add_argument("--picture", type=Path, help="PNG to write")
+    arguments = parser.parse_args()
+    folder = arguments.results
     kept, robust, simulated, speeds, speed = (
         json.loads((folder / f"{name}.json").read_text())
         for name in ("networks", "robust", "simulate-table", "speed-networks", "speed")
@@ -83,11 +108,16 @@ def main() -> None:
     )
     head = ["network", "parameters", "GMAC", "Cornell object-wise", "image-wise"]
     head += [*(f"generated {m}" for m in MODALITIES), "network, ms", "whole, ms"]
-    print(markdown(head, [of_network(name, kept, speeds["rows"]) for name in networks]))
+    rows = [of_network(name, kept, speeds["rows"]) for name in networks]
+    trained = [row for row in rows if set(row[3:-2]) != {DASH}]
+    print(markdown(head, trained))
+    print(f"Not trained yet: {', '.join(row[0] for row in rows if row not in trained)}\n")
     models = [key.split("/")[0] for key in simulated]
     head = ["model", "rectangle", "robust", "arm, procedural", "arm, YCB", "whole, ms"]
     rows = [of_model(name, robust, simulated, speed["rows"]) for name in dict.fromkeys(models)]
     print(markdown(head, rows))
+    if arguments.picture:
+        write_picture(arguments.picture, picture(kept, speeds["rows"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All networks side by side: the tables and the plot of docs/results.md.
+"""All networks side by side: the tables of docs/results.md.
 
     python benchmarks/networks.py --cornell cornell:FOLDER \\
         --generated generated:TRAIN,half=true,cache_mb=6000 --split object-wise \\
@@ -25,7 +25,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jobs import (
     AUGMENTATION,
     HOUSE,
@@ -43,12 +42,10 @@ from jobs import (
     run_all,
     share,
 )
-from scatter import Dot, scatter
 
 from graspling.datasets import open_dataset
 from graspling.files import write_text
 from graspling.networks import NETWORKS
-from graspling.pictures import write_picture
 
 SPLITS = ("object-wise", "image-wise")
 MODALITIES = ("rgb", "depth", "rgbd")
@@ -235,22 +232,6 @@ def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str
     return markdown([*headers, f"minus {arguments.reference}, points", "hours"], rows)
 
 
-def plot(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
-    """accuracy.png: one dot a network, against latency and against parameters, each modality."""
-    for modality in arguments.modalities:
-        rows = {key.split()[0]: row for key, row in found.items() if key.endswith(f" {modality}")}
-        if not rows:
-            continue
-        pictures = []
-        for label, value in (
-            ("milliseconds a frame", lambda row: row["sum"]),
-            ("parameters", lambda row: row["parameters"]),
-        ):
-            dots = [Dot(value(row), 100 * row["accuracy"], name) for name, row in rows.items()]
-            pictures.append(scatter(dots, label, f"accuracy, % ({modality})"))
-        write_picture(arguments.out / f"accuracy-{modality}.png", np.hstack(pictures))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cornell", default="", help="cornell:FOLDER")
@@ -289,7 +270,6 @@ def main() -> None:
     if arguments.generated and "generated" in arguments.parts:
         write_text(arguments.out / "generated.md", text := generated_table(arguments, found))
         print(text)
-        plot(arguments, found)
     write_text(arguments.out / "results.json", json.dumps(found, indent=1) + "\n")
     print(f"{(time.monotonic() - began) / 3600:.2f} hours; tables in {arguments.out}")
 
