@@ -3,6 +3,7 @@
     python benchmarks/distill.py ggcnn --data cornell:FOLDER --out runs/distill-ggcnn
     python benchmarks/distill.py kufenet --data generated:FOLDER,half=true --size 96 --out ...
     python benchmarks/distill.py litegrasp --data generated:FOLDER,half=true --size 96 --out ...
+    python benchmarks/distill.py graspling --teacher BEST.safetensors --data ... --out ...
 
 Each run is one `graspling` command in a process of its own with one thread, on each of --seeds;
 the test part is judged once, when the training is done. Finished runs are kept, a run under way
@@ -35,6 +36,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 MAPPINGS = ("mean", "max", "max2", "max4")
 SHARES = (0.125, 0.25, 0.5, 1.0)
+GRASPLING_WEIGHTS = (1, 5, 20)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,18 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
     return runs
 
 
-EXPERIMENTS = {"ggcnn": ggcnn, "kufenet": kufenet, "litegrasp": litegrasp}
+def graspling(arguments: argparse.Namespace) -> list[Run]:
+    """graspling_s from any teacher: the weight of the teacher's word beside that of the labels."""
+    taught = ("distill", "distill_graspling")
+    weight = "distill.terms.outputs.weight={}".format
+    runs = [] if arguments.teacher else [Run("teacher", ("train", "resgrasp_18"))]
+    runs.append(Run("alone", taught, (weight(0),), "teacher"))
+    for value in GRASPLING_WEIGHTS if arguments.sweep else (5,):
+        runs.append(Run(f"weight {value}", taught, (weight(value),), "teacher", "alone"))
+    return runs
+
+
+EXPERIMENTS = {f.__name__: f for f in (ggcnn, kufenet, litegrasp, graspling)}
 
 
 def plain_recipe(arguments: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
@@ -150,7 +163,7 @@ def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
     words = [*run.words, *where, "--seed", str(seed), "--out", str(folder)]
     if run.teacher:
         best = folder_of(arguments, run.teacher, seed) / "best.safetensors"
-        words += ["--teacher", str(best)]
+        words += ["--teacher", str(arguments.teacher or best)]
     if arguments.epochs:
         words += ["--epochs", str(run.times * arguments.epochs)]
     sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
@@ -270,6 +283,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="images a part; 0: all")
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--unlabelled", nargs="*", default=[])
+    parser.add_argument("--teacher", type=Path, help="a trained one, for all students")
     parser.add_argument("--sweep", action="store_true", help="settings as well")
     parser.add_argument("--ablation", action="store_true", help="table III's rows in between")
     parser.add_argument("--runs", nargs="*", default=[], help="only these")

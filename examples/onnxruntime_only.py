@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
+if len(sys.argv) not in (3, 5):
+    sys.exit(__doc__)
 model, rgb_file, depth_file, unit = (*sys.argv[1:], "", "")[:4]
 onnxruntime.set_default_logger_severity(3)
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

@@ -8,34 +8,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, render, rigid, truth
+from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, off, render, rigid, truth, views_of
 
-from graspling.calibration import View, calibrate
+from graspling.calibration import calibrate
 from graspling.calibration.robot_poses import read_poses
 from graspling.errors import InputError
 from graspling.hand_eye import HandEye
-
-
-def views_of(boards: np.ndarray, noise: float = 0.0, seed: int = 1) -> list[View]:
-    """As a detector would see them, without pictures; noise in pixels."""
-    rng = np.random.default_rng(seed)
-    grid = np.mgrid[1 : BOARD.columns, 1 : BOARD.rows].reshape(2, -1).T * BOARD.square
-    points = np.column_stack([grid, np.zeros(len(grid))])
-    out = []
-    for pose in boards:
-        seen = points @ pose[:3, :3].T + pose[:3, 3]
-        rays = seen[:, :2] / seen[:, 2:] + rng.normal(0, noise / 600, (len(points), 2))
-        _, turn, shift = cv2.solvePnP(points, rays, np.eye(3), np.zeros(0))
-        found = rigid(turn.ravel().tolist(), shift.ravel().tolist())
-        out.append(View(found, points, rays, rays * 600 + [319.5, 239.5], noise))
-    return out
-
-
-def off(found: np.ndarray, want: np.ndarray) -> tuple[float, float]:
-    """Millimetres and degrees."""
-    turn = cv2.Rodrigues(found[:3, :3].T @ want[:3, :3])[0]
-    shift = np.linalg.norm(found[:3, 3] - want[:3, 3])
-    return float(shift * 1e3), float(np.rad2deg(np.linalg.norm(turn)))
 
 
 @pytest.mark.parametrize(("setup", "want"), [("eye-in-hand", HAND_EYE), ("eye-to-hand", BASE_EYE)])
@@ -123,7 +101,7 @@ def test_swapped_input_is_named(setup: str) -> None:
     with pytest.raises(InputError, match="in another order"):
         calibrate(views, shuffled, setup, 600)  # type: ignore[arg-type]
     stretched = robot.copy()
-    stretched[:, :3, 3] *= 2
+    stretched[:, 0, 3] *= 2  # one axis alone: no size of the board explains that
     with pytest.raises(InputError, match="are the lengths right"):
         calibrate(views, stretched, setup, 600)  # type: ignore[arg-type]
 

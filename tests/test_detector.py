@@ -26,6 +26,15 @@ def frame(*spots: tuple[int, int], shape: tuple[int, int] = (240, 320)) -> np.nd
 # ---- detecting ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("modality", ["rgb", "depth", "rgbd"])
+def test_depth_in_millimetres_is_refused_by_every_model(tmp_path: Path, modality: str) -> None:
+    detector = load(tiny_onnx(tmp_path / "m.onnx", tiny_card(modality)))
+    image, depth = frame((200, 90)), np.full((240, 320), 451, np.float32)
+    with pytest.raises(InputError, match="typical depth would be 451 m; the unit is probably wr"):
+        detector.detect(image, depth)
+    detector.detect(image, depth * 1e-3)
+
+
 def test_grasps_come_back_in_frame_pixels(tmp_path: Path) -> None:
     detector = load(tiny_onnx(tmp_path / "m.onnx", tiny_card()))
     detection = detector.run(frame((200, 90)), top=3)

@@ -108,6 +108,20 @@ def test_depth_that_cannot_be_depth_is_refused(tmp_path: Path) -> None:
         check_depth(np.ones((4, 4), np.uint16))
 
 
+@pytest.mark.parametrize("shape", [(4, 9), (480, 640), (1, 2000)])
+def test_millimetres_that_are_said_to_be_metres_are_refused(shape: tuple[int, int]) -> None:
+    depth = np.random.default_rng(0).uniform(400, 900, shape).astype(np.float32)
+    depth[:, ::4] = 0  # what is missing does not count
+    depth[:, 1::50] = np.nan
+    with pytest.raises(InputError, match=r"typical depth would be [4-9]\d\d m.*in metres"):
+        check_depth(depth)
+    check_depth(depth / 1000)
+    check_depth(np.zeros(shape, np.float32))
+    spiked = depth / 1000
+    spiked[:, ::4] = 3e30  # a few absurd pixels are no wrong unit
+    check_depth(spiked)
+
+
 def test_mask_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 255], [1, 0]], np.uint8))
     assert read_mask(tmp_path / "m.png").tolist() == [[False, True], [True, False]]

@@ -68,6 +68,35 @@ def test_weights_to_train_on(ship: Ship, tmp_path: Path, monkeypatch: pytest.Mon
         models.safetensors("b")
 
 
+def test_an_exported_model_where_weights_to_train_on_are_needed(ship: Ship, tmp_path: Path) -> None:
+    ship("a", "rgb")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("it.onnx", "it.xml"):
+        (mine / name).touch()
+        with pytest.raises(InputError, match=rf"needs a checkpoint .*{name} is an exported model"):
+            models.safetensors(str(mine / name))
+    with pytest.raises(InputError, match=r"no shipped model .*a file that ends in \.safetensors"):
+        models.safetensors(str(mine / "nowhere.onnx"))
+    other = mine / "weights.pt"
+    other.touch()
+    with pytest.raises(InputError, match=r"weights\.pt: is no \.onnx or \.safetensors file"):
+        models.path(str(other))
+
+
+def test_a_folder_of_a_run_names_the_file_that_is_meant(ship: Ship, tmp_path: Path) -> None:
+    ship("a", "rgb")
+    run = tmp_path / "run"
+    run.mkdir()
+    for look in (models.path, models.safetensors):
+        with pytest.raises(InputError, match=r"run: is a folder without a best\.safetensors"):
+            look(str(run))
+    (run / "best.safetensors").touch()
+    for look in (models.path, models.safetensors):
+        with pytest.raises(InputError, match=r"did you mean .*run/best\.safetensors\?"):
+            look(str(run))
+
+
 def test_a_lost_or_damaged_card_is_told(ship: Ship) -> None:
     ship("a", "rgb")
     sidecar = models.path("a").with_suffix(".json")

@@ -17,6 +17,7 @@ from graspling.opencv import in_silence
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "": 1.0}
 _FARTHEST = 100.0  # metres; no tabletop camera looks that far
 _SMALLEST, _LARGEST = 1e-6, 3e38
+_SAMPLE = 1000  # pixels that tell the typical depth of a live frame, in microseconds
 _PNG, _PNG_END = b"\x89PNG\r\n", b"IEND"  # first and last words of every PNG
 ALL_MISSING = (
     "every pixel of the depth in view is missing (0, negative, NaN or infinite); "
@@ -89,11 +90,7 @@ def read_depth(
     known = depth[valid > 0]
     if not known.size:
         raise InputError(f"{path}: {ALL_MISSING}")
-    if (typical := float(np.median(known))) > _FARTHEST:
-        raise InputError(
-            f"{path}: the typical depth would be {typical:.0f} m; the unit is probably wrong "
-            "(floating point files must be in metres)"
-        )
+    _refuse_far(known, str(path))
     return depth
 
 
@@ -130,7 +127,8 @@ def check_rgb(image: ArrayLike, source: str = "colour") -> NDArray[np.uint8]:
 
 
 def check_depth(depth: ArrayLike, source: str = "depth") -> NDArray[np.float32]:
-    """A depth image (H, W) float32 in metres, or InputError; (H, W, 1) is squeezed."""
+    """A depth image (H, W) float32 in metres, or InputError, also when it is so far away that its
+    unit must be another; (H, W, 1) is squeezed."""
     array = as_array(depth, source)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -141,7 +139,19 @@ def check_depth(depth: ArrayLike, source: str = "depth") -> NDArray[np.float32]:
             f"{source}: holds {array.dtype}; expected floating point metres: "
             "multiply integer depth by its unit (millimetres: depth * 0.001)"
         )
-    return np.ascontiguousarray(array, dtype=np.float32)
+    metres = np.ascontiguousarray(array, dtype=np.float32)
+    sample = metres.reshape(-1)[:: max(1, metres.size // _SAMPLE) | 1]  # odd: not one column alone
+    _refuse_far(sample[(sample > _SMALLEST) & (sample < _LARGEST)], source)
+    return metres
+
+
+def _refuse_far(known: NDArray[np.float32], source: str) -> None:
+    """Raises InputError when depths that are known (N,) are no metres."""
+    if known.size and (typical := float(np.median(known))) > _FARTHEST:
+        raise InputError(
+            f"{source}: the typical depth would be {typical:.0f} m; the unit is probably wrong "
+            "(floating point depth must be in metres)"
+        )
 
 
 def valid_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -41,16 +41,7 @@ def path(name: str) -> Path:
     Raises:
         InputError: there is no such model, or several; the message names those there are.
     """
-    full = full_name(name)
-    several = [each for each in shipped() if name and each.startswith(name)]
-    if full is None and several:
-        raise InputError(f"{name!r} is the beginning of {', '.join(several)}; which one?")
-    if full is None:
-        raise InputError(
-            f"there is no shipped model {name!r}; choose one of {_listed()}, "
-            "or give the path of an .onnx or .safetensors file"
-        )
-    return WEIGHTS / f"{full}.onnx"
+    return WEIGHTS / f"{_found(name, '.onnx', '.safetensors')}.onnx"
 
 
 def safetensors(name: str) -> Path:
@@ -59,7 +50,7 @@ def safetensors(name: str) -> Path:
     Raises:
         InputError: there is no such model, or its weights to train on are not here.
     """
-    file = CHECKPOINTS / f"{path(name).stem}.safetensors"
+    file = CHECKPOINTS / f"{_found(name, '.safetensors')}.safetensors"
     if not file.is_file():
         raise InputError(
             f"the weights to train on of {name!r} come with the repository, not with the package; "
@@ -106,6 +97,38 @@ def best(*, rgb: bool, depth: bool) -> str:
         return one.modality == "rgbd", one.trained_on.data == "generated", one.score or 0.0
 
     return max(fitting, key=rank)
+
+
+def _found(name: str, *suffixes: str) -> str:
+    """The full name of a shipped model.
+
+    Args:
+        suffixes: of the files whose path would have done as well, for the message.
+    """
+    full = full_name(name)
+    if full is not None:
+        return full
+    given, kinds = Path(name), " or ".join(suffixes)
+    if name and given.is_dir():
+        inside = given / "best.safetensors"
+        if inside.is_file():
+            raise InputError(f"{name} is the folder of a run; did you mean {inside}?")
+    elif given.is_file():
+        if given.suffix in (".onnx", ".xml"):
+            raise InputError(
+                f"this needs a checkpoint (.safetensors), {name} is an exported model; give the "
+                "best.safetensors that it was exported from"
+            )
+        raise InputError(f"{name}: is no {kinds} file")
+    several = [each for each in shipped() if name and each.startswith(name)]
+    if several:
+        raise InputError(f"{name!r} is the beginning of {', '.join(several)}; which one?")
+    if name and given.is_dir():
+        raise InputError(f"{name}: is a folder without a best.safetensors; expected a {kinds} file")
+    raise InputError(
+        f"there is no shipped model {name!r}; choose one of {_listed()}, "
+        f"or give the path of a file that ends in {kinds}"
+    )
 
 
 def _listed() -> str:

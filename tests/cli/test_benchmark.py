@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from contextlib import ExitStack
@@ -35,6 +36,19 @@ def test_a_model_file_is_timed_in_every_stage(run, toy_model):
     assert "onnxruntime" in row["machine"]
     if before is not None:
         assert os.sched_getaffinity(0) == before  # only the measuring process is pinned
+
+
+def test_without_pytorch_its_rows_are_left_out(run, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        "graspling.cli.benchmark.find_spec",
+        lambda name: None if name == "torch" else there(name),
+    )
+    words = ("benchmark", "graspling_s-generated-rgb", "--threads", 1, "--runs", 2)
+    status, out, err = run(*words, "--precisions", "fp32", "--json")
+    assert status == 0, err
+    assert "pytorch" not in {row["backend"] for row in json.loads(out)}
+    assert "graspling[lab]" in complaint(run(*words, "--backends", "pytorch"))
 
 
 def test_sampling_and_ranking_is_timed_by_its_critic(run):

@@ -50,8 +50,11 @@ def test_calibrate_says_what_is_wrong(run, cell, tmp_path):
     swapped = (*words(cell)[:-1], "eye-to-hand", "--out", out)
     assert "the setup is eye-in-hand" in complaint(run(*swapped))
     assert not out.exists()
-    small = words(cell, "--square", "0.02", "--marker", "0.015", "--out", out)
-    assert "are the lengths right" in complaint(run(*small))
+    for square, marker in (("0.02", "0.015"), ("0.038", "0.0282"), ("0.05", "0.037")):
+        wrong = words(cell, "--square", square, "--marker", marker, "--out", out)
+        line = complaint(run(*wrong))
+        assert "a square is 35.0 mm" in line and f"not {float(square) * 1e3:.1f} mm" in line
+    assert not out.exists()
 
 
 def test_images_that_do_not_fit_are_named(run, cell, tmp_path):

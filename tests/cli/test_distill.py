@@ -52,3 +52,22 @@ def test_a_teacher_that_is_missing_or_no_teacher(run, labelled_folder, tmp_path)
         "is not", "not"
     )
     assert "no shipped model" in complaint(run(*words, "--teacher", "nobody"))
+
+
+def test_a_quick_comparison_on_the_job_needs_few_images(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    data, out = f"folder:{labelled_folder}", tmp_path / "job"
+    words = ["continual", "--old", data, "--new", data, "--quick", "--networks", "ggcnn"]
+    status, text, _ = run(*words, "--modality", "rgb", "--threads", 1, "--out", out)
+    assert status == 0 and "/6" in text
+    assert (out / "continual.png").exists()
+
+
+def test_a_folder_of_a_run_is_no_teacher_but_names_one(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    (teacher / "best.safetensors").touch()
+    words = ["distill", "distill_ggcnn", "--data", f"folder:{labelled_folder}", "--quick"]
+    words += ["--split", "image-wise", "--out", tmp_path / "out", "--teacher", teacher]
+    assert f"did you mean {teacher / 'best.safetensors'}?" in complaint(run(*words))

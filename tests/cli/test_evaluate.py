@@ -31,6 +31,17 @@ def test_evaluate_one_part_of_a_split(run, toy_model, labelled_folder):
     complaint(run(*words, "--split", "by-colour"))
 
 
+def test_malformed_labels_are_told_of(run, toy_model, labelled_folder):
+    path = labelled_folder / "labels.json"
+    document = json.loads(path.read_text())
+    wrong = {**document["images"][0]["grasps"][0], "angle_rad": 45}
+    document["images"][0]["grasps"].append(wrong)
+    path.write_text(json.dumps(document))
+    status, _, err = run("evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}")
+    assert status == 0
+    assert "malformed" in err and "images[0].grasps[1]: angle_rad is 45" in err
+
+
 def test_a_sheet_of_no_failures_is_no_error(run, toy_model, labelled_folder, tmp_path):
     words = ["evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}"]
     easy = [*words, "--iou", 0, "--iou-only", "--split", "image-wise"]
@@ -60,6 +71,7 @@ def test_data_that_cannot_be_used(run, toy_model, spec):
     [
         (["--fold", 1], "--split"),
         (["--part", "val"], "--split"),
+        (["--part", "test"], "--split"),
         (["--limit", 3], "--limit is not for --metric rectangle"),
         (["--truth", "label"], "--truth is not for"),
         (["--rerank", "--reliability", "r.png"], "is not for --metric rectangle"),

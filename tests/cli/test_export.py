@@ -49,7 +49,7 @@ def test_int8_is_judged_and_carries_its_card(run, toy_model, labelled_folder, tm
     )
     assert Card.from_dict(sidecar).scores["int8"]["n"] == 4
     again = complaint(run("export", out, "--format", "openvino", "--out", tmp_path / "x.xml"))
-    assert "already" in again or "no shipped model" in again
+    assert "already" in again or "is an exported model" in again
 
 
 @needs("openvino")
@@ -84,11 +84,17 @@ def test_openvino_files_say_the_same_and_are_checked(run, toy_model, tmp_path):
             graspling.load(out)
 
 
+def test_images_for_fp32_are_refused(run, toy_model, labelled_folder):
+    data = f"folder:{labelled_folder}"
+    assert "--precision int8" in complaint(run("export", toy_model(), "--calibration", data))
+
+
 def test_what_loses_too_much_is_refused_unless_forced(
     run, toy_model, labelled_folder, tmp_path, monkeypatch
 ):
     from graspling.cli import export
 
+    assert "cannot judge" in Fidelity(before=0.0, after=0.0, strangers=0.0, n=6).faults[0]
     bad = Fidelity(before=0.9, after=0.88, strangers=0.06, n=100)
     assert len(bad.faults) == 2
     assert not Fidelity(before=0.90, after=0.89, strangers=0.05, n=100).faults

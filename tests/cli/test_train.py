@@ -30,9 +30,15 @@ sys.exit(main(["{verb}", "x.safetensors"]))
 def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
     pytest.importorskip("torch")
     data, out = f"folder:{labelled_folder}", tmp_path / "run"
+    labels = json.loads((labelled_folder / "labels.json").read_text())
+    for image in labels["images"]:
+        if image.get("grasps"):  # one more, in degrees
+            image["grasps"].append({**image["grasps"][0], "angle_rad": 45})
+    (labelled_folder / "labels.json").write_text(json.dumps(labels))
     words = ["train", "graspling_s", "--data", data, "--split", "image-wise", "--out", out]
     changes = ["threads=1", "lr=0.002", "loss.width=2", "loss.angle=3"]
-    assert run(*words, "--quick", "--seed", 3, "--set", *changes)[0] == 0
+    status, _, err = run(*words, "--quick", "--seed", 3, "--set", *changes)
+    assert status == 0 and "malformed labels are left out" in err
     saved = yaml.safe_load((out / "recipe.yaml").read_text())
     assert (saved["seed"], saved["lr"], saved["split"]) == (3, 0.002, "image-wise")
     assert (saved["loss"]["width"], saved["loss"]["angle"]) == (2, 3)
@@ -46,7 +52,8 @@ def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
         )
         assert status == 0
         scores.append(json.loads(text))
-    assert scores[1]["model"] == "mine" and scores[0]["accuracy"] == scores[1]["accuracy"]
+    assert [score["model"] for score in scores] == ["graspling_s-folder-rgb-run", "mine"]
+    assert scores[0]["accuracy"] == scores[1]["accuracy"]
     assert scores[0]["trained_on"] == scores[1]["trained_on"] == 0
 
 

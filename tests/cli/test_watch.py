@@ -39,6 +39,14 @@ def test_a_folder_is_watched_frame_by_frame(run, frames: Path, toy_model: ToyMod
     assert len(list(pictures.iterdir())) == 8
 
 
+def test_without_any_output_asked_for_each_frame_has_a_line(run, frames: Path, toy_model: ToyModel):
+    status, text, err = run("watch", frames, "--model", toy_model(), "--frames", 3)
+    lines = text.splitlines()
+    assert status == 0 and err == "" and len(lines) == 4 and "3 frames in" in lines[-1]
+    assert [line.partition(":")[0] for line in lines[:3]] == ["0", "1", "2"]
+    assert all("quality" in line for line in lines[:3])
+
+
 def test_json_goes_to_standard_output_alone(run, frames: Path, toy_model: ToyModel):
     words = ("--model", toy_model(), "--frames", 3, "--no-track", "--json")
     status, text, err = run("watch", frames, *words)

@@ -194,12 +194,35 @@ def test_folder_faults_name_the_place(fakes: ModuleType, tmp_path: Path) -> None
     assert all(f"labels.json: images[1].grasps[{n + 1}]" in f for n, f in enumerate(faults))
 
 
+@pytest.mark.parametrize(("wrong", "meant"), [("rbg", "rgb"), ("objct", "object")])
+def test_folder_asks_about_misspelt_keys(
+    wrong: str, meant: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    entry = document["images"][0]
+    entry["my notes"] = "a nice picture"
+    entry.setdefault("depth", entry["rgb"])  # some picture is left
+    entry[wrong] = entry.pop(meant, "thing")
+    document["depthunit"] = "mm"
+    document.pop("depth_unit", None)
+    path.write_text(json.dumps(document))
+    said = [
+        fault for fault in map(str, open_dataset(f"folder:{tmp_path}").verify()) if "meant" in fault
+    ]
+    assert said == [
+        'labels.json: at the top: nothing reads "depthunit"; was "depth_unit" meant?',
+        f'labels.json: images[0]: nothing reads "{wrong}"; was "{meant}" meant?',
+    ]
+
+
 @pytest.mark.parametrize(
     ("grasps", "words"),
     [
         (None, r"images\[1\] is labelled and has no list \"grasps\""),
         ([{"u": 9, "v": 9, "angle_rad": 45, "width_px": 9}], "grasps.0.: angle_rad is 45.*radians"),
         ([{"corners": [[0, 0], [100, 0], [50, 50], [0, 30]]}], "grasps.0.: .* form no rectangle"),
+        ([{"corners": [[0, 0], [100, 0], [0, 50], [100, 50]]}], "grasps.0.: .* form no rectangle"),
     ],
 )
 def test_folder_reports_labels_that_say_something_else(

@@ -184,6 +184,19 @@ def test_another_modality_starts_with_the_answers_of_the_first(
     torch.testing.assert_close(ours(image[:, seen[then]]), source(image[:, seen[first]]))
 
 
+@pytest.mark.parametrize("modality", ["depth", "rgbd"])
+def test_data_without_the_image_that_a_recipe_takes_are_told_before_training(
+    bars: str, tmp_path: Path, modality: str
+) -> None:
+    """The data set is named, the second one of two as well, and what to set."""
+    for data in (bars, f"{bars} + {bars}"):
+        with pytest.raises(InputError) as said:
+            loop.train(recipe(data, modality=modality), tmp_path / "run")
+        assert f"data {bars}:" in str(said.value) and "no depth" in str(said.value)
+        assert f"takes {modality}" in str(said.value) and "modality=rgb" in str(said.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_quick_takes_a_few_images_only(bars: str, tmp_path: Path) -> None:
     quick = dataclasses.replace(recipe(bars).quick(), limit=4)
     _, card = load_checkpoint(loop.train(quick, tmp_path))
@@ -283,6 +296,13 @@ def test_a_variant_of_a_network_is_trained_and_comes_back(bars: str, tmp_path: P
         ({"loss": {"kindd": "mse"}}, "no setting 'kindd'"),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"variant": 3}, "variant is 3, expected settings by name"),
+        ({"seed": -1}, "seed is -1, expected 0"),
+        ({"seed": 2**64}, "seed is 18446744073709551616, expected 0"),
+        ({"limit": -1}, "limit is -1, expected 0 or more"),
+        ({"threads": -1}, "threads is -1, expected 0 or more"),
+        ({"picture_every": -1}, "picture_every is -1, expected 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1, expected 0 or more"),
+        ({"validate_every": 0}, "validate_every is 0, expected more than 0"),
     ],
 )
 def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> None:

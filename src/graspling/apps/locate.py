@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from graspling.card import Card
+from graspling.frames import valid_depth
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye
@@ -72,26 +73,54 @@ class HeightWatch:
     Args:
         card: of the model that looked at the last frame.
         report: gets the line.
+        often: look at every frame until there is something to say; by default the first frame
+            with depth (that shows a table, where there are intrinsics) speaks for all.
     """
 
-    def __init__(self, card: Callable[[], Card], report: Callable[[str], None]) -> None:
-        self._card, self._report = card, report
+    def __init__(
+        self, card: Callable[[], Card], report: Callable[[str], None], *, often: bool = False
+    ) -> None:
+        self._card, self._report, self._often = card, report, often
         self._done = False
 
     def __call__(self, frame: Frame) -> None:
-        """Look at the first frame that shows a table, with intrinsics; at no other."""
-        if self._done or frame.depth is None or frame.intrinsics is None:
+        """Look at a frame."""
+        if self._done or frame.depth is None:
             return
-        camera = frame.intrinsics
-        if frame.depth.shape != (camera.height, camera.width):
+        card, camera, plane = self._card(), frame.intrinsics, None
+        if card.height_range is None:
             return
-        plane = fit_plane(camera.rectify(frame.depth), camera.rectified)
-        if plane is None:
-            return
-        self._done = True
-        line = self._card().height_warning(plane.height)
+        if camera is not None and frame.depth.shape == (camera.height, camera.width):
+            plane = fit_plane(camera.rectify(frame.depth), camera.rectified)
+        seen = plane is not None
+        if plane is not None:
+            line = card.height_warning(plane.height)
+        else:
+            distance = _typical(frame.depth)
+            line = None if distance is None else _distance_warning(card, distance)
+            seen = camera is None and distance is not None
         if line is not None:
-            self._report(line)
+            self._report(f"{frame.name}: {line}")
+        self._done = line is not None or (seen and not self._often)
+
+
+def _typical(depth: NDArray[np.float32]) -> float | None:
+    """Median of what is known of a depth frame (H, W), metres; None when nothing is."""
+    some = np.ascontiguousarray(depth[::4, ::4])
+    known = some[valid_depth(some) > 0]
+    return float(np.median(known)) if known.size else None
+
+
+def _distance_warning(card: Card, distance: float) -> str | None:
+    """As :meth:`Card.height_warning`, by the typical distance where no table is known."""
+    assert card.height_range is not None
+    low, high = card.height_range
+    if low <= distance <= high:
+        return None
+    return (
+        f"the typical depth is {distance:.2f} m; {card.name} learned from cameras {low:g} to "
+        f"{high:g} m above the table: expect worse grasps; is the depth's unit right?"
+    )
 
 
 def pose_records(poses: GraspPoses) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ _STEPS, _SMALL = 30, 1e-9
 _LEAST_PIXELS = 0.05
 _LEAST_M, _LEAST_RAD = 1e-5, 1e-5
 _FIRST_M, _FIRST_RAD = 1e-3, np.deg2rad(0.1)
+_ANY_SIZE = 1.0  # standard deviation of the board's size before anything is seen
 _STEP = 1e-6  # of the derivatives, radians and metres
 
 
@@ -58,26 +59,56 @@ class Noise:
     metres: float = _FIRST_M
 
 
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What explains a scene best.
+
+    Attributes:
+        eye, fixed: X and Y, (4, 4).
+        noise: as it was given or estimated.
+        scale: the board is so many times as large as stated; 1 where that was not open.
+        scale_error: standard error of it.
+    """
+
+    eye: Floats
+    fixed: Floats
+    noise: Noise
+    scale: float = 1.0
+    scale_error: float = 0.0
+
+
 def refine(
-    eye: Floats, fixed: Floats, scene: Scene, noise: Noise | None = None
-) -> tuple[Floats, Floats, Noise]:
-    """X and Y (4, 4) and the noise, by Gauss-Newton with Huber's weights.
+    eye: Floats,
+    fixed: Floats,
+    scene: Scene,
+    noise: Noise | None = None,
+    *,
+    scale: float | None = None,
+) -> Fit:
+    """X, Y and the noise, by Gauss-Newton with Huber's weights.
 
     Args:
         eye, fixed: where to begin.
         noise: taken as it is, where it is known; by default it is estimated.
+        scale: where to begin with the size of the board, which is then found, too; by default it
+            is as stated. What the images leave open stays about as stated.
     """
+    free, scale = scale is not None, 1.0 if scale is None else scale
+    count = 13 if free else 12
     rows = [int(row) for row in np.flatnonzero(scene.kept)]
     known = noise is not None
     if noise is None:
         errors = np.array([scene.views[row].error_px for row in rows])
         noise = Noise(max(float(np.sqrt((errors**2).mean() / 2)), _LEAST_PIXELS))
     for _ in range(_STEPS):
-        normal, right = 1e-12 * np.eye(12), np.zeros(12)
+        normal, right = 1e-12 * np.eye(count), np.zeros(count)
+        normal[12:, 12:] += _ANY_SIZE**-2
+        right[12:] -= (scale - 1) / _ANY_SIZE**2
         squares = np.zeros((len(rows), 2))
         for place, row in enumerate(rows):
-            error = residuals(eye, fixed, scene.robot[row], scene.views[row], scene.focal)
-            slope, shaken = _slopes(eye, fixed, scene, row, error)
+            error = residuals(eye, fixed, scene.robot[row], scene.views[row], scene.focal, scale)
+            slope, shaken = _slopes(eye, fixed, scale, scene, row, error)
+            slope = slope[:, :count]
             size = np.repeat([noise.radians, noise.metres], 3)
             spread = shaken * size  # (2 K, 6) pixels a standard deviation of the robot
             total = noise.pixels**2 * np.eye(len(error)) + spread @ spread.T
@@ -91,7 +122,8 @@ def refine(
                 left = size**2 * (1 - (turned**2).sum(axis=0))
                 squares[place] = (off**2 + left).reshape(2, 3).mean(axis=1)
         step = np.asarray(np.linalg.solve(normal, right), np.float64)
-        eye, fixed = moved(eye, step[:6]), moved(fixed, step[6:])
+        eye, fixed = moved(eye, step[:6]), moved(fixed, step[6:12])
+        scale += float(step[12]) if free else 0.0
         before = noise
         if not known:
             turn, shift = np.sqrt(squares.mean(axis=0))
@@ -99,13 +131,19 @@ def refine(
         changed = abs(noise.radians / before.radians - 1) + abs(noise.metres / before.metres - 1)
         if np.abs(step).max() < _SMALL and changed < 0.01:
             break
-    return eye, fixed, noise
+    if not free:
+        return Fit(eye, fixed, noise)
+    # the variances come from the same few poses as the rest, which makes them look small
+    left = max(6 * len(rows) - count, 1) / (6 * len(rows))
+    return Fit(eye, fixed, noise, scale, float(np.sqrt(np.linalg.inv(normal)[12, 12] / left)))
 
 
-def residuals(eye: Floats, fixed: Floats, robot: Floats, view: View, focal: float) -> Floats:
+def residuals(
+    eye: Floats, fixed: Floats, robot: Floats, view: View, focal: float, scale: float = 1.0
+) -> Floats:
     """(2 K,) pixels between the corners seen and where the solution puts them."""
     pose = np.linalg.inv(robot @ eye) @ fixed
-    points = view.points @ pose[:3, :3].T + pose[:3, 3]
+    points = scale * view.points @ pose[:3, :3].T + pose[:3, 3]
     away = points[:, :2] / np.maximum(points[:, 2:], 1e-3) - view.rays
     return np.asarray(away.ravel() * focal)
 
@@ -126,7 +164,7 @@ def standard_error(eye: Floats, fixed: Floats, scene: Scene, noise: Noise) -> tu
         kept = scene.kept.copy()
         kept[row] = False
         fewer = Scene(scene.robot, scene.views, kept, scene.setup, scene.focal)
-        other, *_ = refine(eye, fixed, fewer, noise)
+        other = refine(eye, fixed, fewer, noise).eye
         shifts.append(other[:3, 3] - eye[:3, 3])
         turns.append(cv2.Rodrigues(eye[:3, :3].T @ other[:3, :3])[0].ravel())
     factor = (len(rows) - 1) / len(rows)
@@ -137,17 +175,20 @@ def standard_error(eye: Floats, fixed: Floats, scene: Scene, noise: Noise) -> tu
 
 
 def _slopes(
-    eye: Floats, fixed: Floats, scene: Scene, row: int, start: Floats
+    eye: Floats, fixed: Floats, scale: float, scene: Scene, row: int, start: Floats
 ) -> tuple[Floats, Floats]:
-    """(2 K, 12) by X and Y, and (2 K, 6) by the robot's pose, as it reports it."""
+    """(2 K, 13) by X, Y and scale, and (2 K, 6) by the robot's pose, as it reports it."""
     robot, view, focal = scene.robot[row], scene.views[row], scene.focal
     steps = np.eye(6) * _STEP
-    places = [(moved(eye, step), fixed, robot) for step in steps]
-    places += [(eye, moved(fixed, step), robot) for step in steps]
-    places += [(eye, fixed, _shaken(robot, step, scene.setup)) for step in steps]
-    slopes = [(residuals(*place, view, focal) - start) / _STEP for place in places]
+    places = [(moved(eye, step), fixed, robot, scale) for step in steps]
+    places += [(eye, moved(fixed, step), robot, scale) for step in steps]
+    places += [(eye, fixed, robot, scale + _STEP)]
+    places += [(eye, fixed, _shaken(robot, step, scene.setup), scale) for step in steps]
+    slopes = [
+        (residuals(x, y, there, view, focal, size) - start) / _STEP for x, y, there, size in places
+    ]
     both = np.stack(slopes, axis=1)
-    return both[:, :12], both[:, 12:]
+    return both[:, :13], both[:, 13:]
 
 
 def _shaken(robot: Floats, step: Floats, setup: Setup) -> Floats:

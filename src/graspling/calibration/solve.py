@@ -3,7 +3,8 @@
 With G the hand in the base (eye-in-hand) or the base in the hand (eye-to-hand), B the board in the
 camera, X the camera wanted and Y the board at its fixed place: G X B = Y for every image. That is
 solved for random subsets, the one that most images agree with counts, and the corners seen in these
-refine X and Y together.
+refine X and Y together. Before, the same with the size of the board open tells whether it is the
+one that was stated.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from graspling.calibration.board import View
 from graspling.calibration.doubts import agreement, complain, enough_motion
-from graspling.calibration.refine import Scene, refine, residuals, standard_error
+from graspling.calibration.linear import consensus, scaled, solve_pairs
+from graspling.calibration.refine import Fit, Scene, refine, residuals, standard_error
+from graspling.calibration.size import size_doubts, size_unknown
 from graspling.hand_eye import HandEye, Setup
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_DRAWS, _SUBSET = 60, 5
-_NEAR_M, _NEAR_RAD = 0.012, np.deg2rad(1.5)  # an image agrees with a solution
+_LEAST_KEPT = 5
 _LEAST_SHARE = 0.6  # of the images that must agree
 _NOISY_M, _NOISY_RAD = 0.003, np.deg2rad(0.5)
 
@@ -66,42 +67,36 @@ def calibrate(
         focal: length in pixels, which turns angles into pixels.
 
     Raises:
-        InputError: fewer than 5 images, too little motion, or images and poses that contradict
-            each other; the message says what the likely reason is.
+        InputError: fewer than 5 images, too little motion, a board of another size, or images and
+            poses that contradict each other; the message says what the likely reason is.
     """
     boards = np.stack([view.camera_from_board for view in views]) if views else np.zeros((0, 4, 4))
     enough_motion(base_from_hand, boards)
     robot = np.array(base_from_hand, np.float64)
     if setup == "eye-to-hand":
         robot = np.asarray(np.linalg.inv(robot), np.float64)
+    doubts = [size_unknown()]
+    resized = consensus(robot, boards, free=True)
+    if resized is not None and resized.mean() >= _LEAST_SHARE:
+        fit, scene = _settle(Scene(robot, views, resized, setup, focal), boards, free=True)
+        doubts = size_doubts(views, fit, int(scene.kept.sum()))
     kept = consensus(robot, boards)
     if kept is None or kept.mean() < _LEAST_SHARE:
         swapped = consensus(np.asarray(np.linalg.inv(robot), np.float64), boards)
         other = swapped is not None and swapped.mean() >= _LEAST_SHARE
         complain(robot, boards, setup, other, 0 if kept is None else int(kept.sum()))
     assert kept is not None  # complain raises
-    eye, fixed = _linear(robot[kept], boards[kept])
-    scene = Scene(robot, views, kept, setup, focal)
-    for _ in range(3):
-        eye, fixed, noise = refine(eye, fixed, scene)
-        away_m, away_rad = agreement(eye, fixed, robot, boards)
-        limits = [
-            max(4 * 1.4826 * float(np.median(away[kept])), least)
-            for away, least in ((away_m, 0.001), (away_rad, np.deg2rad(0.1)))
-        ]
-        now = (away_m <= limits[0]) & (away_rad <= limits[1])
-        if now.sum() < _SUBSET or (now == kept).all():
-            break
-        kept = now
-        scene = replace(scene, kept=kept)
+    fit, scene = _settle(Scene(robot, views, kept, setup, focal), boards)
+    eye, fixed, kept = fit.eye, fit.fixed, scene.kept
+    away_m, away_rad = agreement(eye, fixed, robot, boards)
     errors = np.array(
         [
             np.sqrt((residuals(eye, fixed, robot[i], view, focal) ** 2).mean() * 2)
             for i, view in enumerate(views)
         ]
     )
-    spread = standard_error(eye, fixed, scene, noise)
-    lines = _warnings(away_m, away_rad, kept, spread)
+    spread = standard_error(eye, fixed, scene, fit.noise)
+    lines = [*doubts, *_warnings(away_m, away_rad, kept, spread)]
     report: dict[str, Any] = {
         "images": len(views),
         "kept": int(kept.sum()),
@@ -114,6 +109,30 @@ def calibrate(
     }
     hand_eye = HandEye(setup, eye, report)
     return Solution(hand_eye, fixed, kept, away_m, away_rad, errors, *spread, tuple(lines))
+
+
+def _settle(scene: Scene, boards: Floats, *, free: bool = False) -> tuple[Fit, Scene]:
+    """The refined fit, and the scene with the images that count by it.
+
+    Args:
+        free: the size of the board is open.
+    """
+    kept = scene.kept
+    eye, fixed, scale = solve_pairs(scene.robot[kept], boards[kept], free=free)
+    for _ in range(3):
+        fit = refine(eye, fixed, scene, scale=scale if free else None)
+        eye, fixed, scale = fit.eye, fit.fixed, fit.scale
+        away_m, away_rad = agreement(eye, fixed, scene.robot, scaled(boards, scale))
+        limits = [
+            max(4 * 1.4826 * float(np.median(away[kept])), least)
+            for away, least in ((away_m, 0.001), (away_rad, np.deg2rad(0.1)))
+        ]
+        now = (away_m <= limits[0]) & (away_rad <= limits[1])
+        if now.sum() < _LEAST_KEPT or (now == kept).all():
+            break
+        kept = now
+        scene = replace(scene, kept=kept)
+    return fit, scene
 
 
 def _warnings(
@@ -136,57 +155,3 @@ def _warnings(
     if not kept.all():
         lines.append(f"{int((~kept).sum())} of {len(kept)} images do not fit and are left out")
     return lines
-
-
-# ---- solving ------------------------------------------------------------------------------------
-
-
-def consensus(robot: Floats, boards: Floats) -> Bools | None:
-    """(N,) images that agree with the best of many solutions from few of them."""
-    rng = np.random.default_rng(0)
-    count = len(robot)
-    best: Bools | None = None
-    score = (0, -np.inf)
-    for draw in range(_DRAWS):
-        size = count if draw == 0 else min(_SUBSET, count)
-        chosen = rng.permutation(count)[:size]
-        try:
-            eye, fixed = _linear(robot[chosen], boards[chosen])
-        except np.linalg.LinAlgError:
-            continue
-        if not (np.isfinite(eye).all() and np.isfinite(fixed).all()):
-            continue
-        away_m, away_rad = agreement(eye, fixed, robot, boards)
-        near = (away_m < _NEAR_M) & (away_rad < _NEAR_RAD)
-        now = (int(near.sum()), -float(away_m[near].sum()))
-        if near.sum() >= 3 and now > score:
-            best, score = near, now
-    return best
-
-
-def _linear(robot: Floats, boards: Floats) -> tuple[Floats, Floats]:
-    """X by least squares in two steps as Park and Martin 1994 (Robot sensor calibration: solving
-    AX = XB on the Euclidean group, section IV), over all pairs of images; and the mean Y. OpenCV 5
-    has no ``calibrateHandEye`` any more; where it is there, a test compares."""
-    i, j = np.triu_indices(len(robot), 1)
-    a = np.linalg.inv(robot[j]) @ robot[i]
-    b = boards[j] @ np.linalg.inv(boards[i])
-    alpha, beta = (_logs(pairs[:, :3, :3]) for pairs in (a, b))
-    eye = np.eye(4)
-    u, _, vt = np.linalg.svd(alpha.T @ beta)
-    eye[:3, :3] = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
-    # (R_A - I) t = R_X t_B - t_A
-    slope = (a[:, :3, :3] - np.eye(3)).reshape(-1, 3)
-    value = (b[:, :3, 3] @ eye[:3, :3].T - a[:, :3, 3]).ravel()
-    eye[:3, 3] = np.linalg.lstsq(slope, value, rcond=None)[0]
-    places = robot @ eye @ boards
-    fixed = np.eye(4)
-    u, _, vt = np.linalg.svd(places[:, :3, :3].sum(axis=0))
-    fixed[:3, :3] = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
-    fixed[:3, 3] = np.median(places[:, :3, 3], axis=0)
-    return eye, fixed
-
-
-def _logs(rotations: Floats) -> Floats:
-    """(N, 3) rotation vectors."""
-    return np.array([cv2.Rodrigues(turn)[0].ravel() for turn in rotations])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,7 +20,7 @@ from graspling.cli.lab import needs_lab
 from graspling.cli.models import network_table
 from graspling.cli.output import say, table, warn, write_json
 from graspling.cli.parse import Integers, Json, NameWords, Texts
-from graspling.errors import InputError
+from graspling.errors import InputError, MissingExtraError
 from graspling.evaluation.latency import Row, Task, measure, thread_counts
 from graspling.evaluation.machine import describe, load_average, processors
 from graspling.image import Modality
@@ -120,7 +121,10 @@ def _installed(name: str, *, complain: bool = False) -> bool:
         if complain:
             openvino.core()
         return openvino.installed()
-    return True
+    there = find_spec("torch") is not None
+    if complain and not there:
+        raise MissingExtraError("torch", "lab")
+    return there
 
 
 def _files(options: Benchmark, stack: ExitStack) -> Iterator[tuple[str, Path]]:

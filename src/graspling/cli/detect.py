@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from graspling.apps.locate import HeightWatch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import progress, refuse_overlap, say, table, write_json
+from graspling.cli.output import progress, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
 from graspling.detector import Detection
@@ -20,6 +21,7 @@ from graspling.frames import parse_depth_unit, read_depth, read_mask, read_rgb
 from graspling.pictures import draw_grasps, write_picture
 from graspling.resample import crop_box
 from graspling.robust.detectors import SAMPLING, open_detector
+from graspling.sources.base import Frame
 from graspling.sources.pairs import FramePaths, frame_paths
 
 
@@ -88,6 +90,7 @@ def detect(options: Detect) -> None:
         options.clamp,
         options.hand_eye,
         options.robot_pose,
+        frames=len(frames),
     )
     mask = read_mask(options.mask) if options.mask else None
     asked = options.rerank or options.fallback or options.model == SAMPLING
@@ -109,6 +112,7 @@ def detect(options: Detect) -> None:
     results: list[dict[str, Any]] = []
     rows: list[list[object]] = []
     placed: list[list[object]] = []
+    check_height = HeightWatch(lambda: detector.card, warn, often=True)
     for paths in progress(frames):
         rgb = read_rgb(paths.rgb) if paths.rgb else None
         depth = camera.register(read_depth(paths.depth, unit)) if paths.depth else None
@@ -122,6 +126,7 @@ def detect(options: Detect) -> None:
             threshold=options.threshold,
             focal=camera.intrinsics.fx if camera.intrinsics is not None else None,
         )
+        check_height(Frame(paths.name, depth=depth, intrinsics=camera.intrinsics))
         if options.picture:
             image = depth if rgb is None else rgb
             assert image is not None  # a frame has one or the other
@@ -131,7 +136,7 @@ def detect(options: Detect) -> None:
             write_picture(_picture_path(options.picture, paths, many), picture)
         results.append(detection.to_dict() | paths.to_dict())
         if poser is not None:
-            poses = poser(detection.grasps, depth, detector.card)
+            poses = poser(detection.grasps, depth)
             results[-1] |= poser.to_dict(poses)
             placed += pose_rows(paths.name, poses)
         rows += grasp_rows(paths.name, detection)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say
 from graspling.cli.parse import File, Number, Text, Texts
-from graspling.cli.train import Train, recipe_changes
+from graspling.cli.train import Train, recipe_changes, recipe_of
 from graspling.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,11 +60,7 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     """The recipe with the options in it, and the folder of the run."""
     from graspling.training.recipe import TAUGHT, load_recipe, recipe_names
 
-    source = options.recipe
-    if not source and options.resume and options.out:
-        source = str(Path(options.out) / "recipe.yaml")
-        if not Path(source).exists():
-            raise InputError(f"there is no run in {options.out} to go on with")
+    source, out = recipe_of(options)
     if not source:
         fitting = [name for name in recipe_names(TAUGHT) if name.startswith(kind)]
         raise InputError(f"which recipe? choose one of {', '.join(fitting)} or a .yaml file")
@@ -86,5 +82,4 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     recipe = load_recipe(source, **changes)
     if not recipe.data:
         raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
-    out = Path(options.out or Path("runs") / Path(source).stem)
     return recipe.quick() if options.quick else recipe, out

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from graspling.card import TrainedOn
 from graspling.cli.output import progress, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import Data, File, Json, NameWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
@@ -34,8 +35,8 @@ class Judging:
     """Name of a split of the data set or its JSON file; without it all labelled images."""
     fold: int = 0
     """Fold of the split."""
-    part: Literal["train", "val", "test"] = "test"
-    """Part of the fold."""
+    part: Literal["train", "val", "test"] | None = None
+    """Part of the fold; by default test."""
     iou: float = 0.25
     """Overlap that a grasp must exceed."""
     angle: float = 30.0
@@ -60,13 +61,14 @@ class Judging:
         """The data set and the images of it."""
         if not self.data:
             raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
-        if not self.split and (self.fold or self.part != "test"):
+        part = self.part or "test"
+        if not self.split and (self.fold or self.part):
             raise InputError(
-                f"--fold {self.fold} --part {self.part}: of which split? give --split object-wise, "
+                f"--fold {self.fold} --part {part}: of which split? give --split object-wise, "
                 "image-wise or a file; without it all labelled images are judged"
             )
         dataset = open_dataset(self.data)
-        return dataset, choose(dataset, self.split, self.fold, self.part)
+        return dataset, choose(dataset, self.split, self.fold, part)
 
     def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
         """Evaluate one model, with a warning when it was trained on what it is judged by."""
@@ -77,12 +79,21 @@ class Judging:
         if result.trained_on:
             warn(
                 f"{result.model} was trained on {result.trained_on} of these {result.n} images; "
-                "the score says little about new ones (use --split and --part test)"
+                f"the score says little about new ones ({_unseen(detector.card.trained_on)})"
             )
         left_out = len(result.unlabelled) - result.silence.n
         if left_out:
             warn(f"{left_out} images have no label rectangle and are left out")
+        if dataset.complaint:
+            warn(dataset.complaint)
         return result
+
+
+def _unseen(trained: TrainedOn) -> str:
+    """What to judge a model by that it has not seen."""
+    if not trained.split:
+        return f"it learned from all of its {trained.data} data: judge it by other data"
+    return f"it has not seen --split {trained.split} --fold {trained.fold or 0} --part test"
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,11 @@ def _check(options: Export) -> None:
             f"precision {options.precision} needs images to be judged by: "
             "--calibration KIND:FOLDER, for example generated:FOLDER"
         )
+    if options.precision == "fp32" and (options.calibration or options.split):
+        raise InputError(
+            "--calibration and --split are for fewer bits: --precision int8 or bf16; fp32 needs "
+            "no images"
+        )
     if options.threshold is not None:
         check_threshold(options.threshold)
     if options.images < 1 or options.judged < 1:
@@ -188,6 +193,8 @@ def _convert(options: Export, floats: Path, card: Card, made: Path) -> tuple[Car
         f"{found.strangers:.1%} best grasps that fp32 does not have among its three; "
         f"{found.n} images"
     )
+    if dataset.complaint:
+        warn(dataset.complaint)
     _judge(options, found, said)
     card = dataclasses.replace(card, scores={**card.scores, options.precision: found.to_dict()})
     write()

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from graspling.calibration.robot_poses import pose_of
 from graspling.camera import GraspPoses, Intrinsics
 from graspling.camera_files import read_document
-from graspling.card import Card
-from graspling.cli.output import warn
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye, in_metres
-from graspling.plane import fit_plane
 
 Floats = NDArray[np.float64]
 Approach = Literal["camera", "gravity"]
@@ -51,8 +48,9 @@ class PoseMaker:
         clamp: bool,
         hand_eye: str,
         robot_pose: str,
+        frames: int = 1,
     ) -> PoseMaker | None:
-        """From the options; None when no gripper is named.
+        """From the options, for so many frames; None when no gripper is named.
 
         Raises:
             InputError: something that was asked for needs what was not given.
@@ -76,6 +74,12 @@ class PoseMaker:
                     f"{hand_eye}: the camera is in the hand; give --robot-pose FILE with the "
                     "hand's pose when the frame was taken, 4 x 4"
                 )
+            if calibration.setup == "eye-in-hand" and frames > 1:
+                raise InputError(
+                    f"--robot-pose: one pose of the hand for {frames} frames, but the camera "
+                    f"({hand_eye}) moves with the hand: give one frame at a time, each with the "
+                    "pose when it was taken"
+                )
             pose = _robot_pose(robot_pose) if robot_pose else None
             matrix = calibration.robot_from_camera(pose)
         elif approach == "gravity":
@@ -85,9 +89,8 @@ class PoseMaker:
             )
         return cls(Gripper.load(gripper), intrinsics, approach, clamp, matrix)
 
-    def __call__(self, grasps: Grasps, depth: NDArray[np.float32] | None, card: Card) -> GraspPoses:
-        """Poses in the robot's frame where it is known; warns of a camera height that the model
-        did not learn from.
+    def __call__(self, grasps: Grasps, depth: NDArray[np.float32] | None) -> GraspPoses:
+        """Poses in the robot's frame where it is known.
 
         Raises:
             InputError: there is no depth, or of another size than the intrinsics say.
@@ -100,11 +103,6 @@ class PoseMaker:
                 f"the camera file's intrinsics are for {expected[1]} x {expected[0]} pixels, the "
                 f"frame has {depth.shape[1]} x {depth.shape[0]}"
             )
-        straight = self.intrinsics.rectify(depth)
-        plane = fit_plane(straight, self.intrinsics.rectified)
-        line = None if plane is None else card.height_warning(plane.height)
-        if line is not None:
-            warn(line)
         gravity = None
         if self.approach == "gravity" and self.robot_from_camera is not None:
             gravity = -self.robot_from_camera[2, :3]

@@ -53,14 +53,7 @@ def train(options: Train) -> None:
         from graspling.training.processes import first
         from graspling.training.recipe import load_recipe, recipe_names
         from graspling.training.robust.tasks import task_names, task_settings
-    source = options.recipe
-    out = Path(options.out or Path("runs") / Path(source).stem)
-    if options.resume and (source or options.out):
-        own = out / "recipe.yaml"
-        if not source and not own.exists():
-            raise InputError(f"there is no run in {out} to go on with")
-        if own.exists() and Path(source).suffix not in (".yaml", ".yml"):
-            source = str(own)
+    source, out = recipe_of(options)
     if not source:
         known = ", ".join([*recipe_names(), *task_names()])
         raise InputError(f"which recipe? choose one of {known} or a .yaml file")
@@ -99,6 +92,20 @@ def _train_task(options: Train, source: str, settings: dict[str, Any], out: Path
         raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
     task = make_task(recipe.quick() if options.quick else recipe)
     say(f"written: {run(task, out, resume=options.resume)}")
+
+
+def recipe_of(options: Train) -> tuple[str, Path]:
+    """Name or file of the recipe, empty if none is named, and the folder of the run. A run that
+    goes on has its own recipe, unless a file was given."""
+    source = options.recipe
+    out = Path(options.out or Path("runs") / Path(source).stem)
+    if options.resume and (source or options.out):
+        own = out / "recipe.yaml"
+        if not source and not own.exists():
+            raise InputError(f"there is no run in {out} to go on with")
+        if own.exists() and Path(source).suffix not in (".yaml", ".yml"):
+            source = str(own)
+    return source, out
 
 
 def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import refuse_overlap, say
+from graspling.cli.output import refuse_overlap, say, warn
 from graspling.cli.parse import File, Integer, Json, Number, Text, Texts
 from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
@@ -113,6 +113,8 @@ def run(options: Watch) -> None:
     detector = open_detector(options.model or None, threads=options.threads)
     look = _look(options, detector)
     locate = Locator(Gripper.load(options.gripper), options.clamp) if options.gripper else None
+    if options.gripper and not (options.json or options.rerun):
+        warn("--gripper gives poses, which only --json and --rerun show")
     patience = Patience(give_up=options.give_up)
     meter = Meter()
     with ExitStack() as stack:
@@ -127,7 +129,10 @@ def run(options: Watch) -> None:
         )
 
         def status(answer: Answer) -> None:
-            bar.set_description_str(_status(answer, meter, stream.dropped), refresh=False)
+            line = _status(answer, meter, stream.dropped)
+            if bar.disable and not views:  # nothing else would show what was found
+                say(f"{answer.frame.name}: {line.strip()}")
+            bar.set_description_str(line, refresh=False)
             bar.update()
 
         heights = HeightWatch(lambda: detector.card, report)

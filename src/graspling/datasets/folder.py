@@ -40,7 +40,8 @@ Terms: yours. Splits: ``splits/NAME.json`` beside it, see :mod:`graspling.datase
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,6 +61,9 @@ VERSION = 1
 FILE = "labels.json"
 STATES = ("labelled", "unlabelled", "skipped")
 _IMAGES = ("rgb", "depth", "mask")
+_COMMON = ("depth_unit", "intrinsics")
+_KEYS = ("schema", "version", "images", *_COMMON)
+_IMAGE_KEYS = ("id", *_IMAGES, "state", "author", "object", "grasps", "negatives", *_COMMON)
 
 
 class Folder(Dataset):
@@ -90,13 +94,15 @@ class Folder(Dataset):
         images = document.get("images")
         if not isinstance(images, list) or not images:
             raise InputError(f'{path}: expected a list "images" with at least one entry')
-        self._defaults = {key: document.get(key) for key in ("depth_unit", "intrinsics")}
+        self._defaults = {key: document.get(key) for key in _COMMON}
+        self._misspelt = list(_misspelt(document, _KEYS, "at the top"))
         self._entries: dict[str, dict[str, Any]] = {}
         self._numbers: dict[str, int] = {}
         self.authors: dict[str, str] = {}
         states: dict[str, list[str]] = {state: [] for state in STATES}
         for number, entry in enumerate(images):
             self._check(entry, f"{path}: images[{number}]")
+            self._misspelt += _misspelt(entry, _IMAGE_KEYS, f"images[{number}]")
             sample_id = entry["id"]
             self._entries[sample_id], self._numbers[sample_id] = entry, number
             states[entry["state"]].append(sample_id)
@@ -129,6 +135,10 @@ class Folder(Dataset):
     def files(self, sample_id: str) -> list[Path]:
         paths = (self._path(sample_id, role) for role in _IMAGES)
         return [path for path in paths if path is not None]
+
+    def verify(self) -> list[FileFault]:
+        """See :meth:`Dataset.verify`; and keys that look like misspelt ones."""
+        return self._misspelt + super().verify()
 
     def read_frame(self, sample_id: str) -> Frame:
         settings = self._defaults | self._entries[sample_id]
@@ -191,6 +201,15 @@ class Folder(Dataset):
         return Grasps.concatenate(parts), faults
 
 
+def _misspelt(entry: Mapping[str, Any], known: Sequence[str], place: str) -> Iterator[FileFault]:
+    """Keys that are nearly one of the known ones; what is far from all may be the owner's notes."""
+    for key in entry:
+        near = get_close_matches(str(key).lower(), known, n=1, cutoff=0.6)
+        if key not in known and near and near[0] not in entry:
+            line = f'{place}: nothing reads "{key}"; was "{near[0]}" meant?'
+            yield FileFault(FILE, 0, line)
+
+
 def _grasp(row: Any) -> Grasps:
     """One grasp from its JSON."""
     if not isinstance(row, Mapping):
@@ -201,8 +220,9 @@ def _grasp(row: Any) -> Grasps:
             raise InputError(f"angle_rad is {row['angle_rad']}, expected radians")
         return grasp
     try:
-        grasp = Grasps.from_rectangles([row["corners"]])
-        check_rectangle(np.array(row["corners"], dtype=float))
-        return grasp
+        corners = np.array(row["corners"], dtype=float)
+        if corners.shape == (4, 2):  # before anything is made of them: it says what is wrong
+            check_rectangle(corners)
+        return Grasps.from_rectangles([row["corners"]])
     except (TypeError, ValueError, RowError) as error:  # InputError is a ValueError too
         raise InputError(f"corners: {error}") from None

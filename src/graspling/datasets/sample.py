@@ -164,6 +164,17 @@ class Dataset(ABC):
         """Faults in the labels read so far; :meth:`verify` reads all of them."""
         return [fault for labels in list(self._labels.values()) for fault in labels.faults]
 
+    @property
+    def complaint(self) -> str:
+        """A line on malformed label rows among the labels read so far; empty without any."""
+        refused = [fault for fault in self.faults if fault.malformed]
+        if not refused:
+            return ""
+        return (
+            f"{self.name}: malformed labels are left out, {len(refused)} so far; the first: "
+            f"{refused[0]} (graspling data check lists all)"
+        )
+
     def verify(self) -> list[FileFault]:
         """Read all labels and look for all files; returns what is wrong (see :class:`FileFault`).
 

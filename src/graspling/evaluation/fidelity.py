@@ -39,6 +39,11 @@ class Fidelity:
     def faults(self) -> list[str]:
         """Why the network should not be used; empty when it is as good."""
         found = []
+        if not self.before:
+            found.append(
+                f"in fp32 no best grasp of the {self.n} images is right, so they cannot judge it; "
+                "give images like those that it was trained for"
+            )
         if self.before - self.after > MOST_LOST + 1e-9:
             found.append(
                 f"accuracy falls from {self.before:.3f} to {self.after:.3f}, "

@@ -40,9 +40,9 @@ class Patience:
     give_up: float | None = None
 
     def __post_init__(self) -> None:
-        limits = (self.stall, self.reopen, self.pause, self.longest_pause)
-        if not all(limit > 0 for limit in limits) or not (self.give_up is None or self.give_up > 0):
-            raise InputError(f"{self}: expected seconds above 0")
+        for name, limit in vars(self).items():
+            if limit is not None and not limit > 0:
+                raise InputError(f"{name.replace('_', ' ')} is {limit:g}, expected seconds above 0")
 
 
 @dataclass(frozen=True, eq=False)

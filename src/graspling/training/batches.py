@@ -221,6 +221,26 @@ class Batches:
         return sample
 
 
+def check_images(sample: Sample, modality: str, where: str) -> None:
+    """Refuse images that a network of this modality cannot look at.
+
+    Args:
+        where: the sample is from, as the message begins.
+
+    Raises:
+        InputError: colour or depth is missing; the message says which, and what to set.
+    """
+    for what, image, name, other in (
+        ("colour", sample.rgb, "rgb", "depth"),
+        ("depth", sample.depth, "depth", "rgb"),
+    ):
+        if image is None and modality in (name, "rgbd"):
+            raise InputError(
+                f"{where}: its images have no {what}, and the recipe takes {modality}; set "
+                f"modality={other}, or give images with {what}"
+            )
+
+
 def targets(sample: Sample, affine: NDArray[np.float64], side: int, encoding: Encoding) -> Targets:
     """What a network should say of a sample that ``affine`` (2, 3) brings to (side, side)."""
     labels, ambiguous = (

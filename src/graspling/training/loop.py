@@ -15,6 +15,7 @@ folder:
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import sys
 import time
@@ -36,7 +37,7 @@ from graspling.files import write_text
 from graspling.image import Preparation
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
-from graspling.training.batches import Batch
+from graspling.training.batches import Batch, check_images
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.distillation.build import make_batches, make_lesson
 from graspling.training.lessons import Lesson
@@ -88,6 +89,24 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     return Part(train[:most], val[:most], split, rest[:most])
 
 
+def open_data(recipe: Recipe) -> tuple[Dataset, Part]:
+    """The data set and what a recipe takes of it, after a look at the first image of each of the
+    data sets that are joined in it.
+
+    Raises:
+        InputError: they cannot be used, or lack an image that the recipe's networks look at.
+    """
+    dataset = open_dataset(recipe.data)
+    part = choose_ids(dataset, recipe)
+    specs = recipe.data.split(" + ")
+    for number, spec in enumerate(specs):
+        own = (i for i in part.train if len(specs) == 1 or i.startswith(f"{number}/"))
+        first = next(own, None)
+        if first is not None:
+            check_images(dataset[first], recipe.modality, f"data {spec}")
+    return dataset, part
+
+
 def train_step(
     network: GraspNetwork,
     batch: Batch,
@@ -112,14 +131,21 @@ def train_step(
 
 
 def train(
-    recipe: Recipe, out: str | Path, *, resume: bool = False, devices: int = 1, nodes: int = 1
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    devices: int = 1,
+    nodes: int = 1,
+    go_on: str = "",
 ) -> Path:
     """Train a network; returns the checkpoint to use.
 
     Ctrl-C saves the state first; a killed process loses at most ``checkpoint_seconds``. With
     ``resume``, the run goes on and ends with the same weights as one that was never interrupted.
     ``devices`` and ``nodes`` divide the work, not the result (see graspling.training.processes);
-    the first process writes, and ``out`` must be seen by all.
+    the first process writes, and ``out`` must be seen by all. ``go_on`` says after Ctrl-C what
+    makes a run go on that is part of another one; by default ``--resume --out OUT``.
 
     Raises:
         InputError: the recipe or data cannot be used, or ``out`` holds another run.
@@ -128,8 +154,7 @@ def train(
     last, best = folder / "last.safetensors", folder / "best.safetensors"
     if last.exists() and not resume:
         raise InputError(f"{folder} holds a run already; use --resume, or another --out")
-    dataset = open_dataset(recipe.data)
-    part = choose_ids(dataset, recipe)
+    dataset, part = open_data(recipe)
     torch.manual_seed(recipe.seed)
     preparation = Preparation(
         modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
@@ -163,7 +188,10 @@ def train(
         write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
         log = Log(folder, progress.step, ended=progress.batch == 0)
         card = make_card(recipe, network, preparation, dataset, part.train, part.split)
-        card = lesson.describe(card)
+        # by its run, or the models of two runs could not be told apart, nor from a shipped one
+        card = dataclasses.replace(
+            lesson.describe(card), name=f"{card.name}-{folder.resolve().name}"
+        )
 
     def save() -> None:
         if team.first:
@@ -248,9 +276,12 @@ def train(
             raise SystemExit(0) from None
         save()
         bar.close()
-        tqdm.write(f"stopped at epoch {progress.epoch + 1}; go on with --resume --out {folder}")
+        go_on = go_on or f"--resume --out {folder}"
+        tqdm.write(f"stopped at epoch {progress.epoch + 1}; go on with {go_on}")
         raise
     save()
     bar.close()
+    if team.first and dataset.complaint:
+        tqdm.write(f"graspling: warning: {dataset.complaint}", file=sys.stderr)
     team.finish()
     return best

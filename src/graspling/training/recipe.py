@@ -105,10 +105,7 @@ class Recipe:
     semi: SemiSettings | None = None
 
     def __post_init__(self) -> None:
-        positive = {"size": self.size, "epochs": self.epochs, "batch": self.batch, "lr": self.lr}
-        for name, value in positive.items():
-            if value <= 0:
-                raise InputError(f"recipe: {name} is {value}, expected more than 0")
+        check_numbers(self)
         if not 0 < self.fraction <= 1:
             raise InputError(f"recipe: fraction is {self.fraction}, expected more than 0 to 1")
         if not 0 <= self.ema < 1:
@@ -138,6 +135,24 @@ class Recipe:
             semi = dataclasses.replace(self.semi, pretrain=min(self.semi.pretrain, 1), confidence=0)
             small = dataclasses.replace(small, fraction=0.5, semi=semi)
         return dataclasses.replace(small, epochs=2, batch=2, validate_every=1, picture_every=1)
+
+
+def check_numbers(recipe: Any) -> None:
+    """Refuse numbers that no recipe can have, of those that this one has.
+
+    Raises:
+        InputError: the first one, by name.
+    """
+    known = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    for name in ("size", "epochs", "batch", "lr", "validate_every"):
+        if name in known and known[name] <= 0:
+            raise InputError(f"recipe: {name} is {known[name]}, expected more than 0")
+    for name in ("limit", "threads", "picture_every", "weight_decay"):
+        if name in known and known[name] < 0:
+            raise InputError(f"recipe: {name} is {known[name]}, expected 0 or more")
+    # what every generator of random numbers takes
+    if not 0 <= known["seed"] < 2**63:
+        raise InputError(f"recipe: seed is {known['seed']}, expected 0 to below 2^63")
 
 
 def _plain(value: Any) -> Any:

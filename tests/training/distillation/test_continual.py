@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
-from graspling.datasets import open_dataset  # noqa: E402
+from graspling.datasets import Labels, open_dataset  # noqa: E402
+from graspling.datasets.generated import Generated  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
+from graspling.grasps import Grasps  # noqa: E402
 from graspling.training.distillation import continual  # noqa: E402
 from graspling.training.distillation.continual import ContinualSettings, next_batch  # noqa: E402
 from graspling.training.log import read_log  # noqa: E402
@@ -39,9 +42,40 @@ def test_rounds_score_before_they_train_and_resume(bars: str, tmp_path: Path) ->
 
 
 def test_too_few_images_are_said(bars: str, tmp_path: Path) -> None:
-    settings = ContinualSettings(bars, bars, images=50)
-    with pytest.raises(InputError, match="smaller --images"):
-        continual.learn_on_the_job(load_recipe("ggcnn"), settings, tmp_path)
+    """Which side has too few, and how many it needs."""
+    for settings, side, needed in (
+        (ContinualSettings(bars, bars, images=50), "--new", "24 .*expected at least 50"),
+        (ContinualSettings(bars, bars, images=5, share=0.04), "--old", "24 .*expected at least 26"),
+    ):
+        with pytest.raises(InputError, match=f"{side} {bars}: {needed}") as said:
+            continual.learn_on_the_job(load_recipe("ggcnn"), settings, tmp_path)
+        assert ("smaller --images" in str(said.value)) == (side == "--new")
+    enough = ContinualSettings(bars, bars, images=5, share=0.05)
+    assert len(continual.domains(*[open_dataset(bars)] * 2, enough)[0]) == 2
+
+
+class Kinds(Generated):
+    """Frames of a bottle, of a mug, and of both; all labelled."""
+
+    def __init__(self, *contents: tuple[str, ...]) -> None:
+        self.contents = {str(number): names for number, names in enumerate(contents)}
+        self.ids = tuple(self.contents)
+
+    def labels(self, sample_id: str) -> Labels:
+        return Labels(Grasps.from_arrays(1, 1, 0, 1, 1))
+
+
+def test_kinds_that_are_held_out_must_be_there() -> None:
+    old = Kinds(("mug-1",), ("mug-2",), ("bottle-3",))
+    new = Kinds(("bottle-1",), ("bottle-2", "mug-1"), ("mug-3",), ("bottle-4",))
+    right = ContinualSettings("a", "b", images=3, share=1.0, hold_out=("bottle",))
+    assert continual.domains(old, new, right) == (["0/0", "0/1"], ["1/0", "1/1", "1/3"])
+    wrong = dataclasses.replace(right, hold_out=("bottle", "bottel"))
+    with pytest.raises(InputError, match="--hold-out bottel: .*expected some of bottle, mug"):
+        continual.domains(old, new, wrong)
+    few = dataclasses.replace(right, images=4)
+    with pytest.raises(InputError, match=r"--new b: 3 labelled images .*hold-out.*at least 4"):
+        continual.domains(old, new, few)
 
 
 def test_joined_data_sets_keep_their_samples(bars: str) -> None:

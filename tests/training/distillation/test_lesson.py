@@ -142,7 +142,7 @@ def test_an_interrupted_distillation_ends_with_the_same_weights(
     one, other = (load_checkpoint(path)[0].state_dict() for path in (whole, parts))
     assert all(torch.equal(one[k], other[k]) for k in one)
     card = load_checkpoint(whole)[1]
-    assert card.recipe["distill"]["teacher"] == "graspling_s-cornell-rgb"
+    assert card.recipe["distill"]["teacher"] == load_checkpoint(teacher)[1].name
 
 
 def test_the_cache_holds_what_the_teacher_says(
@@ -207,6 +207,17 @@ def test_a_teacher_must_see_what_its_student_sees(
     with pytest.raises(InputError, match="--teacher"):
         Teacher("", "rgb")
     assert Teacher(str(teacher), "rgbd")(torch.zeros(1, 4, 32, 32))[0].shape == (1, 4, 32, 32)
+
+
+def test_a_teacher_without_the_taps_of_a_recipe_is_told_before_training(
+    bars: str, teacher: Path, tmp_path: Path
+) -> None:
+    settings = taught(recipe(bars, "distill_kufenet"), teacher=str(teacher))
+    with pytest.raises(InputError) as said:
+        loop.train(settings, tmp_path / "run")
+    for words in ("graspling_s", "no tap 'decoder1'", "kufenet_teacher", "distill.terms.hint.taps"):
+        assert words in str(said.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_attention_is_drawn(bars: str, teacher: Path, tmp_path: Path) -> None:

@@ -155,3 +155,12 @@ def test_a_wrong_recipe_is_refused(tmp_path):
     assert task_settings("graspling_s") is None
     with pytest.raises(InputError, match="no setting 'speed'"):
         task_recipe({"task": "critic", "network": "gqcnn", "speed": 3}, "x")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_numbers_that_no_recipe_can_have_are_named(name):
+    settings = task_settings(name)
+    for change in ({"seed": -1}, {"validate_every": 0}, {"threads": -1}):
+        ((key, value),) = change.items()
+        with pytest.raises(InputError, match=f"{key} is {value}, expected"):
+            task_recipe({**settings, **change}, name)

@@ -13,7 +13,7 @@ from graspling.training.batches import Batches
 from graspling.training.distillation.lesson import Distillation
 from graspling.training.distillation.semi import SemiSupervision
 from graspling.training.distillation.teacher import OutputCache, Teacher
-from graspling.training.distillation.unlabelled import MixedBatches, open_pool
+from graspling.training.distillation.unlabelled import MixedBatches, Pool, open_pool
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
 from graspling.training.recipe import Recipe
@@ -56,18 +56,12 @@ def make_batches(
             steps=recipe.steps,
             views=views,
         )
-    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled)
-    if not len(pool):
-        raise InputError(
-            "no image without labels: give --unlabelled IMAGES, or set fraction below 1 to hide "
-            "the labels of the rest"
-        )
     return MixedBatches(
         dataset,
         ids,
         preparation,
         recipe.augmentation,
-        pool=pool,
+        pool=make_pool(recipe, dataset, rest),
         count=recipe.unlabelled_batch or recipe.batch,
         strong=recipe.semi.strong if recipe.semi else None,
         size=recipe.batch,
@@ -77,6 +71,21 @@ def make_batches(
         steps=recipe.steps,
         views=views,
     )
+
+
+def make_pool(recipe: Recipe, dataset: Dataset, rest: Sequence[str]) -> Pool:
+    """The images without labels that a recipe learns from.
+
+    Raises:
+        InputError: there are none, or as graspling.training.distillation.unlabelled.open_pool.
+    """
+    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled, recipe.modality)
+    if not len(pool):
+        raise InputError(
+            "no image without labels: give --unlabelled IMAGES, or set fraction below 1 to hide "
+            "the labels of the rest"
+        )
+    return pool
 
 
 def make_lesson(

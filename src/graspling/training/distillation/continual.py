@@ -147,14 +147,30 @@ def domains(old: Dataset, new: Dataset, settings: ContinualSettings) -> tuple[li
     """Ids of both domains in the joined data set: the old share, and the new images that can be
     judged."""
     held = set(settings.hold_out)
+    if held:
+        known = {k for side in (old, new) for i in side.ids for k in _kinds(side, i)}
+        for kind in settings.hold_out:
+            if kind not in known:
+                raise InputError(
+                    f"--hold-out {kind}: neither --old nor --new shows such objects; "
+                    f"expected some of {', '.join(sorted(known))}"
+                )
     first = [i for i in old.ids if not held or not held & set(_kinds(old, i))]
     second = [i for i in new.ids if len(new.labels(i).grasps or ())]
     if held:
         second = [i for i in second if 2 * sum(k in held for k in _kinds(new, i)) >= _size(new, i)]
-    if len(first) < 2 or len(second) < settings.images:
+    fit = " fit --hold-out" if held else ""
+    # one to train on and one to validate on, after the share, which is rounded up
+    least = max(math.floor(1 / settings.share) + 1, 2)
+    if len(first) < least:
         raise InputError(
-            f"continual: {len(first)} old and {len(second)} new images fit, expected at least 2 "
-            f"and {settings.images}; give more data or a smaller --images"
+            f"--old {settings.old}: {len(first)} labelled images{fit}, expected at least {least}, "
+            f"since a share of {settings.share:g} is trained on first; give more data"
+        )
+    if len(second) < settings.images:
+        raise InputError(
+            f"--new {settings.new}: {len(second)} labelled images{fit}, expected at least "
+            f"{settings.images}; give more data or a smaller --images"
         )
     chosen = label_fraction(first, settings.share, settings.seed)
     return [f"0/{i}" for i in chosen], [f"1/{i}" for i in second]
@@ -177,7 +193,8 @@ def _fold(path: Path, train_ids: Sequence[str], val_ids: Sequence[str]) -> None:
 
 def _run(recipe: Recipe, folder: Path) -> Path:
     """Train, or go on, or take what is there."""
-    return train(recipe, folder, resume=(folder / "last.safetensors").exists())
+    begun = (folder / "last.safetensors").exists()
+    return train(recipe, folder, resume=begun, go_on="the same command")
 
 
 def _seconds(folder: Path) -> float:

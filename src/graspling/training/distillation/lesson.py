@@ -17,7 +17,13 @@ from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batch
 from graspling.training.distillation.pictures import attention_picture
 from graspling.training.distillation.settings import DistillSettings, Term
-from graspling.training.distillation.taps import Features, tap_widths, tapped
+from graspling.training.distillation.taps import (
+    Features,
+    find_tap,
+    networks_with,
+    tap_widths,
+    tapped,
+)
 from graspling.training.distillation.teacher import OutputCache, Teacher
 from graspling.training.distillation.terms import (
     ADAPTERS,
@@ -66,6 +72,8 @@ class Distillation(Lesson):
         self.student_taps, self.teacher_taps = ([pair[side] for pair in pairs] for side in (0, 1))
         if cache is not None and pairs:
             raise InputError("distill: a cache holds outputs; terms with taps need the teacher")
+        for name, term in self.terms.items():
+            _check_taps(name, term, student, teacher)
         self.extra = nn.ModuleDict()
         if any(term.compare == "features" for term in self.terms.values()):
             inputs = tap_widths(student, self.student_taps, size)
@@ -177,6 +185,24 @@ class Distillation(Lesson):
                 file = folder / "attention.png"
                 attention_picture(file, self.teacher, network, term, dataset, ids, preparation)
                 return
+
+
+def _check_taps(name: str, term: Term, student: GraspNetwork, teacher: Teacher) -> None:
+    """Refuse taps that a network does not have, before anything is trained."""
+    who = f"teacher {teacher.path} ({teacher.card.network})"
+    for pair in term.taps:
+        for side, network, tap in zip(
+            ("student", who), (student, teacher.network), pair, strict=True
+        ):
+            try:
+                find_tap(network, tap)
+            except InputError as error:
+                having = networks_with(tap)
+                of = f" ({', '.join(having)})" if having else ""
+                raise InputError(
+                    f"the {side} does not fit the term {name!r} of the recipe: {error}. Give one "
+                    f"that has it{of}, or pairs of taps of your own, distill.terms.{name}.taps"
+                ) from None
 
 
 def _floats(features: Features) -> Features:

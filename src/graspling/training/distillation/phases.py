@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import yaml
+
 from graspling.errors import InputError
-from graspling.training.loop import train
+from graspling.files import write_text
+from graspling.training.distillation.build import make_pool
+from graspling.training.loop import open_data, train
 from graspling.training.recipe import Recipe
 
 # Where the supervised phase is written, inside the run's folder.
@@ -28,15 +32,23 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
     if recipe.semi is None:
         raise InputError("the recipe has no part 'semi'; expected its settings")
     folder = Path(out)
+    last = folder / "last.safetensors"
     if recipe.semi.pretrain and not recipe.init:
         first = dataclasses.replace(
             recipe, semi=None, unlabelled=(), epochs=recipe.semi.pretrain, unlabelled_batch=0
         )
         start = folder / PRETRAINED
         begun = (start / "last.safetensors").exists()
-        if begun and not resume:
+        if (begun or last.exists()) and not resume:
             raise InputError(f"{folder} holds a run already; use --resume, or another --out")
-        train(first, start, resume=begun)
+        # what only the second phase needs is looked at before the first one takes its hours
+        dataset, part = open_data(recipe)
+        make_pool(recipe, dataset, part.rest)
+        if not last.exists():
+            # the run can be gone on with by its folder alone from now on
+            settings = yaml.safe_dump(recipe.to_dict(), sort_keys=False)
+            write_text(folder / "recipe.yaml", settings)
+        train(first, start, resume=begun, go_on=f"--resume --out {folder}")
         recipe = dataclasses.replace(recipe, init=str(start / "best.safetensors"))
     # after a stop in the first phase there is nothing of the second one to go on with
-    return train(recipe, folder, resume=resume and (folder / "last.safetensors").exists())
+    return train(recipe, folder, resume=resume and last.exists())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graspling.errors import InputError
+from graspling.networks import NETWORKS, build
 from graspling.networks.base import GraspNetwork
 
 # What a tap gives: one map (N, C, H, W), or several resolutions of a stage, finest first.
@@ -37,6 +38,18 @@ def find_tap(network: GraspNetwork, name: str) -> nn.Module:
         raise InputError(
             f"{type(network).__name__} has no tap {name!r}; its taps: {known}"
         ) from None
+
+
+def networks_with(name: str) -> list[str]:
+    """Names of the networks that call a tap so. One of each class is built, without weights."""
+    classes: dict[Any, list[str]] = {}
+    for network, builder in NETWORKS.items():
+        classes.setdefault(getattr(builder, "func", builder), []).append(network)
+    with torch.device("meta"):
+        taps = [getattr(build(names[0]), "taps", ()) for names in classes.values()]
+    return [
+        n for names, own in zip(classes.values(), taps, strict=True) if name in own for n in names
+    ]
 
 
 @contextmanager

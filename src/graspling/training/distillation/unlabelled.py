@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graspling.datasets import open_dataset
+from graspling.datasets import DATASETS, open_dataset
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
@@ -25,7 +25,7 @@ from graspling.grasps import Grasps
 from graspling.image import Preparation
 from graspling.maps import Encoding
 from graspling.resample import compose
-from graspling.training.batches import Batch, Batches, Free
+from graspling.training.batches import Batch, Batches, Free, check_images
 
 # Tells the randomness of the strong view from that of the weak one.
 _STRONG = 1
@@ -57,7 +57,9 @@ class Pool:
         return dataset[sample_id].grasps if number < self.known else None
 
 
-def open_pool(dataset: Dataset, spec: str, rest: Sequence[str], further: Sequence[str]) -> Pool:
+def open_pool(
+    dataset: Dataset, spec: str, rest: Sequence[str], further: Sequence[str], modality: str
+) -> Pool:
     """The images that a run may use without labels.
 
     Of another data set everything counts as unlabelled, frames without labels first; of the run's
@@ -68,14 +70,15 @@ def open_pool(dataset: Dataset, spec: str, rest: Sequence[str], further: Sequenc
         spec: of it.
         rest: ids of its training part whose labels are not used.
         further: data sets (KIND:FOLDER...) or folders of frames.
+        modality: that the networks take. One image of each of ``further`` is read, so that what
+            cannot be read is told now and not in the middle of a run.
 
     Raises:
-        InputError: a data set or folder without images.
+        InputError: a data set or folder without images, or with images that cannot be used.
     """
     items = [(dataset, sample_id) for sample_id in rest]
     for name in further:
-        bare = Path(name).is_dir()
-        other = dataset if name == spec else open_dataset(f"frames:{name}" if bare else name)
+        other = dataset if name == spec else _opened(name, modality)
         ids = other.unlabelled_ids
         same = other is dataset or other.root.resolve() == dataset.root.resolve()
         if not same and not ids:
@@ -85,8 +88,36 @@ def open_pool(dataset: Dataset, spec: str, rest: Sequence[str], further: Sequenc
                 f"--unlabelled {name}: no frame without labels in it; give other images than those "
                 "that are trained on"
             )
+        _look(other, ids[0], name, modality)
         items += [(other, sample_id) for sample_id in ids]
     return Pool(tuple(items), len(rest))
+
+
+def _opened(name: str, modality: str) -> Dataset:
+    """A data set, or a folder of frames, of which only the images are read that are needed."""
+    bare = Path(name).is_dir()
+    if not bare and name.partition(":")[0] not in DATASETS:
+        raise InputError(
+            f"--unlabelled {name}: there is no such folder; expected a folder of frames or "
+            f"KIND:FOLDER[,option=value...] with KIND one of {', '.join(DATASETS)}"
+        )
+    try:
+        return open_dataset(f"frames:{name},modality={modality}" if bare else name)
+    except InputError as error:
+        wanted = f"; the recipe takes {modality} images" if bare else ""
+        raise InputError(f"--unlabelled {name}: {error}{wanted}") from None
+
+
+def _look(dataset: Dataset, sample_id: str, name: str, modality: str) -> None:
+    """Read one image as a batch will."""
+    try:
+        sample = dataset[sample_id]
+    except InputError as error:
+        # a folder by itself has no place for the option that the message asks for
+        bare = Path(name).is_dir() and "depth_unit" in str(error)
+        how = f", for example --unlabelled frames:{name},depth_unit=mm" if bare else ""
+        raise InputError(f"--unlabelled {name}: {error}{how}") from None
+    check_images(sample, modality, f"--unlabelled {name}")
 
 
 class MixedBatches(Batches):

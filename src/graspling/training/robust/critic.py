@@ -29,6 +29,7 @@ from graspling.image import Preparation
 from graspling.networks.counts import macs_of, parameters
 from graspling.networks.gqcnn import Critic, build_critic
 from graspling.training.optimise import one_cycle, resolve_precision
+from graspling.training.recipe import check_numbers
 from graspling.training.robust.checkpoints import save
 from graspling.training.robust.loop import Found
 
@@ -126,9 +127,7 @@ class CriticRecipe:
     data_wanted: ClassVar[str] = "give --data FOLDER, written by 'graspling data tensors'"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "lr"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"recipe: {name} is {getattr(self, name)}, expected more than 0")
+        check_numbers(self)
 
     def quick(self) -> CriticRecipe:
         """The same run in seconds, to see that it works."""

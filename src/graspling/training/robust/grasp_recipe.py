@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from graspling.errors import InputError
+from graspling.training.recipe import check_numbers
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class GraspRecipe:
             )
         if not all(0 <= xi <= 1 for xi in self.xi_of):
             raise InputError(f"recipe: xi_of is {self.xi_of}, expected values from 0 to 1")
+        check_numbers(self)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

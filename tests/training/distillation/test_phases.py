@@ -1,0 +1,172 @@
+"""Images without labels are looked at before anything is trained; a stop leaves a way on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+torch = pytest.importorskip("torch", reason="the lab is not installed")
+
+from graspling.cli import main  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
+from graspling.training import loop  # noqa: E402
+from graspling.training.distillation.phases import semi_supervise  # noqa: E402
+from graspling.training.log import read_log  # noqa: E402
+from graspling.training.recipe import Recipe, load_recipe  # noqa: E402
+
+
+def semi(data: str, **changes: Any) -> Recipe:
+    base: dict[str, Any] = {"data": data, "split": "image-wise", "size": 32, "epochs": 2}
+    base |= {"batch": 4, "picture_every": 0, "validate_every": 1, "threads": 1, "fraction": 0.5}
+    settings = load_recipe("semi_graspling", **(base | {"modality": "rgb"} | changes))
+    assert settings.semi is not None
+    return dataclasses.replace(settings, semi=dataclasses.replace(settings.semi, pretrain=2))
+
+
+def frames(folder: Path, kind: str) -> Path:
+    """Four frames of an unknown camera: depth in 16 bit without a unit, or colour."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = np.full((72, 96), 700, np.uint16)
+    if kind == "rgb":
+        image = np.full((72, 96, 3), 90, np.uint8)
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}_{kind}.png"), image)
+    return folder
+
+
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(*_: Any, **__: Any) -> None:
+        raise AssertionError("a step of training")
+
+    monkeypatch.setattr(loop, "train_step", step)
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "said"),
+    [
+        ("nope", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
+        ("frams:rgb", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
+        ("frames:nope", "rgb", "frames data at nope: there is no such folder"),
+        ("empty", "rgb", "empty: the folder holds no colour image"),
+        ("depth", "depth", "--unlabelled frames:depth,depth_unit=mm"),
+        ("frames:rgb", "depth", "no depth.*takes depth.*modality=rgb"),
+        ("frames:depth,depth_unit=mm", "rgb", "no colour.*takes rgb.*modality=depth"),
+    ],
+)
+def test_unusable_images_without_labels_are_told_before_any_training(
+    name: str,
+    modality: str,
+    said: str,
+    bars: str,
+    both: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_training(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    frames(Path("rgb"), "rgb")
+    frames(Path("depth"), "depth")
+    data = bars if modality == "rgb" else both
+    with pytest.raises(InputError, match=f"^--unlabelled {name}: .*{said}"):
+        semi_supervise(semi(data, unlabelled=(name,), modality=modality), tmp_path / "run")
+    assert not Path("run").exists()
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> str:
+    """Twelve labelled frames with colour and with depth in metres."""
+    root = tmp_path / "both"
+    root.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(root / f"pcd{number:04d}r.png"), np.full((72, 96, 3), 90, np.uint8))
+        cv2.imwrite(str(root / f"pcd{number:04d}d.tiff"), np.full((72, 96), 0.7, np.float32))
+        label = "40 30\n56 30\n56 40\n40 40\n"
+        (root / f"pcd{number:04d}cpos.txt").write_text(label)
+    return f"cornell:{root}"
+
+
+def test_a_folder_gives_the_images_that_the_recipe_takes(bars: str, tmp_path: Path) -> None:
+    """Depth beside the colour need not be readable for a network that takes colour."""
+    folder = frames(tmp_path / "frames", "rgb")
+    frames(folder, "depth")
+    semi_supervise(semi(bars, unlabelled=(str(folder),), epochs=1), tmp_path / "run")
+    assert read_log(tmp_path / "run" / "log.jsonl")
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after so many steps of training."""
+    left, real = [steps], loop.train_step
+
+    def step(*given: Any, **more: Any) -> dict[str, float]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*given, **more)
+
+    monkeypatch.setattr(loop, "train_step", step)
+
+
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command: its status and all that it says."""
+
+    def run(*words: object) -> tuple[int, str]:
+        status = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return run
+
+
+# Steps of the quick run: 8 labelled images in batches of 2 make 4 an epoch, 1 epoch before.
+@pytest.mark.parametrize(("steps", "phase"), [(1, 1), (5, 2)])
+@pytest.mark.parametrize("named", [True, False])
+def test_after_a_stop_in_either_phase_there_is_a_way_on(
+    steps: int, phase: int, named: bool, bars: str, tmp_path: Path, call: Call
+) -> None:
+    out = tmp_path / "run"
+    words = ["semi", "semi_graspling", "--data", bars, "--split", "image-wise", "--quick"]
+    words += ["--set", "threads=1", "modality=rgb", "--out", str(out)]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(steps, patch)
+        status, said = call(*words)
+    assert status != 0 and f"go on with --resume --out {out}\n" in said
+    assert (out / "last.safetensors").exists() == (phase == 2)
+    status, said = call(*words)
+    assert status != 0 and f"{out} holds a run already; use --resume" in said
+    start = ["semi", "semi_graspling"] if named else ["semi"]
+    assert call(*start, "--resume", "--out", out)[0] == 0
+    for folder, epochs in ((out / "pretrained", 1), (out, 2)):
+        rows = [row for row in read_log(folder / "log.jsonl") if row["kind"] == "epoch"]
+        assert [row["epoch"] for row in rows] == list(range(1, epochs + 1))
+
+
+def test_a_corrected_setting_goes_on_after_a_stop_in_the_first_phase(
+    bars: str, tmp_path: Path, call: Call
+) -> None:
+    """Frames that vanish meanwhile end the run; others take their place."""
+    out = tmp_path / "run"
+    first, second = (frames(tmp_path / name, "rgb") for name in ("first", "second"))
+    words = ["semi", "semi_graspling", "--data", bars, "--quick", "--out", out]
+    words += ["--set", "threads=1", "modality=rgb"]
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(3, patch)
+        call(*words, "--unlabelled", first)
+    for file in first.iterdir():
+        file.unlink()
+    status, said = call("semi", "--resume", "--out", out)
+    assert status != 0 and f"--unlabelled {first}: " in said
+    status, said = call("semi", "--resume", "--out", out, "--unlabelled", second)
+    assert status == 0, said
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["unlabelled"] == [str(second)]
