@@ -36,7 +36,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 MAPPINGS = ("mean", "max", "max2", "max4")
 SHARES = (0.125, 0.25, 0.5, 1.0)
-GRASPLING_WEIGHTS = (1, 5, 20)
+GRASPLING_WEIGHTS = (1, 5, 20, 60)
 
 
 @dataclass(frozen=True)
