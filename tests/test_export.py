@@ -47,6 +47,17 @@ def test_layers_that_compute_otherwise_in_training_are_exported_as_they_answer(
     assert export_onnx(network, 24, "{}", tmp_path / "m.onnx") < 1e-4
 
 
+def test_a_network_that_rounds_coarsely_by_itself_is_exported(tmp_path: Path) -> None:
+    network = build("grconvnet_c16", "depth")
+    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
+    norm = next(m for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    assert first.bias is not None and norm.running_mean is not None
+    with torch.no_grad():  # PyTorch rounds their difference, in the file they are folded to 0
+        first.bias.fill_(1e5)
+        norm.running_mean.fill_(1e5)
+    assert 1e-4 < export_onnx(network, 24, "{}", tmp_path / "m.onnx") < 0.1
+
+
 def test_broken_weights_a_wrong_size_and_a_blocked_path_leave_no_file(tmp_path: Path) -> None:
     network = build("ggcnn_student_v1", "depth")
     with pytest.raises(InputError, match="multiples of 4"):

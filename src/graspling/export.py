@@ -27,8 +27,10 @@ from graspling.onnx_graph import simplify
 from graspling.training.checkpoint import save_checkpoint
 
 OPSET = 18
-# Largest difference between a map of the file and the same map of the network, any pixel.
+# Largest difference between a map of the file and the same map of the network, any pixel; or so many
+# times what the network itself is off by in single precision, where that is more.
 PARITY = 1e-4
+_ROUNDING = 4
 
 
 class _Maps(nn.Module):
@@ -88,13 +90,15 @@ def export_onnx(
 
     Raises:
         InputError: the network cannot take this size, or the file cannot be written.
-        GrasplingError: the file's maps differ from PyTorch's by more than 1e-4.
+        GrasplingError: the file's maps differ from PyTorch's by more than 1e-4, and by more than
+            rounding explains.
     """
     network = copy.deepcopy(network).to("cpu", torch.float32).eval()
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(2, network.channels, size, size, generator=generator)
     with torch.no_grad():
         expected = _Maps(network)(image).numpy()
+        exact = _Maps(copy.deepcopy(network).double())(image.double()).numpy()
     model = to_onnx(network, image)
     simplify(model)
     model.producer_name, model.producer_version = "graspling", ""
@@ -105,10 +109,13 @@ def export_onnx(
     data = model.SerializeToString()
 
     difference = float(np.abs(_run(data, image.numpy()) - expected).max())
-    if not difference <= PARITY:  # also when it is NaN
+    # Noise is far from any image, and batch norm of a channel that hardly ever changes enlarges the
+    # rounding of it, in PyTorch as in the file.
+    allowed = max(PARITY, _ROUNDING * float(np.abs(expected - exact).max()))
+    if not difference <= allowed:  # also when it is NaN
         raise GrasplingError(
             f"the exported network differs from PyTorch by {difference:.2g}, expected at most "
-            f"{PARITY:g}; nothing was written; check its weights for NaN or huge values"
+            f"{allowed:.2g}; nothing was written; check its weights for NaN or huge values"
         )
     write_bytes(path, data)
     return difference
