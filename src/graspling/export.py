@@ -27,8 +27,8 @@ from graspling.onnx_graph import simplify
 from graspling.training.checkpoint import save_checkpoint
 
 OPSET = 18
-# Largest difference between a map of the file and the same map of the network, any pixel; or so many
-# times what the network itself is off by in single precision, where that is more.
+# Largest difference between a map of the file and the same map of the network, any pixel; or so
+# many times what the network itself is off by in single precision, where that is more.
 PARITY = 1e-4
 _ROUNDING = 4
 
