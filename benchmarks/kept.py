@@ -33,6 +33,7 @@ def collect(folder: Path) -> dict[str, Any]:
         documents = {
             file.stem: {k: v for k, v in json.loads(file.read_text()).items() if k not in _LEFT_OUT}
             for file in sorted(job.glob("*.json"))
+            if file.stem != "model"  # the card of the exported file, which is not kept either
         }
         rows = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
         epochs = [row for row in rows if row["kind"] == "epoch"]
