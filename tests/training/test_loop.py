@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,11 +16,13 @@ from safetensors.torch import save_file  # noqa: E402
 
 import graspling  # noqa: E402
 from graspling.card import METADATA_KEY, Card  # noqa: E402
+from graspling.datasets import open_dataset  # noqa: E402
 from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
+from graspling.maps import Decoding  # noqa: E402
 from graspling.networks import NETWORKS, build  # noqa: E402
-from graspling.training import loop  # noqa: E402
+from graspling.training import loop, validation  # noqa: E402
 from graspling.training.checkpoint import (  # noqa: E402
     initialise,
     load_checkpoint,
@@ -348,3 +351,20 @@ def test_what_gives_no_maps_cannot_start_a_training(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, path, metadata={METADATA_KEY: card.to_json()})
     with pytest.raises(InputError, match="holds gq_stn_light, which gives no maps"):
         load_checkpoint(path)
+
+
+def test_the_picture_draws_an_answer_where_it_is(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small frames are enlarged, and so must be what was found in them."""
+    maps = np.zeros((4, 96, 96), np.float32)
+    maps[0, 46:50, 46:50], maps[1], maps[3] = 1, 1, 0.3  # in the middle
+    monkeypatch.setattr(validation, "predict", lambda *_: (None, maps))
+    dataset = open_dataset(bars)
+    made = tmp_path / "predictions.png"
+    network = build("ggcnn_student_v1", "rgb")
+    preparation = Preparation("rgb", 96)
+    validation.picture(made, network, dataset, dataset.ids[:1], preparation, Decoding())
+    tile = cv2.imread(str(made))[8:248, 8:328].astype(int)  # 120 x 160, twice as large
+    drawn = np.ptp(tile, axis=2) > 100  # table and bars are nearly grey
+    assert drawn[100:140, 140:180].any() and not drawn[:60, :80].any()

@@ -266,12 +266,15 @@ class Dataset(ABC):
 
     # ---- looking ------------------------------------------------------------------------------
 
-    def plot(self, sample: Sample) -> Picture:
-        """The frame with its labels drawn, uint8 RGB; depth alone is shown in colours."""
+    def plot(self, sample: Sample, found: Grasps | None = None) -> Picture:
+        """The frame with its labels drawn, uint8 RGB; depth alone is shown in colours. With what
+        was ``found``, pixels of the frame, that is drawn and the labels thin underneath."""
         # here, so that training does not load what only pictures need
         from graspling.pictures import draw_grasps
 
         image = sample.depth if sample.rgb is None else sample.rgb
         if image is None:
             raise InputError(f"sample {sample.id!r} has neither colour nor depth")
+        if found is not None:
+            return draw_grasps(image, found, labels=sample.grasps)
         return draw_grasps(image, sample.grasps or Grasps.empty(), quality=False)

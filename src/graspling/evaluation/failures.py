@@ -9,7 +9,7 @@ from graspling.datasets.sample import Dataset
 from graspling.errors import InputError
 from graspling.evaluation.evaluate import Judged, Result
 from graspling.evaluation.rectangle import Rule
-from graspling.pictures import draw_grasps, sheet
+from graspling.pictures import sheet
 
 
 def failure_sheet(dataset: Dataset, result: Result, *, most: int = 48) -> NDArray[np.uint8]:
@@ -19,10 +19,7 @@ def failure_sheet(dataset: Dataset, result: Result, *, most: int = 48) -> NDArra
     """
     images, captions = [], []
     for judged in result.failures[:most]:
-        sample = dataset[judged.id]
-        image = sample.rgb if sample.rgb is not None else sample.depth
-        assert image is not None  # it was judged, so there is something to see
-        images.append(draw_grasps(image, judged.grasp, labels=sample.grasps))
+        images.append(dataset.plot(dataset[judged.id], judged.grasp))
         captions.append(f"{judged.id}: {reason(judged, result.rule)}")
     if not images:
         raise InputError("every image was right: there is no failure to draw")

@@ -16,7 +16,7 @@ from graspling.grasps import Grasps
 from graspling.image import Preparation, Prepared
 from graspling.maps import Decoding, Encoding, decode
 from graspling.networks.base import GraspNetwork
-from graspling.pictures import draw_grasps, sheet, write_picture
+from graspling.pictures import sheet, write_picture
 from graspling.training.batches import targets
 from graspling.training.losses import GraspLoss
 
@@ -102,6 +102,6 @@ def picture(
         prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         _, maps = predict(network, prepared)
         best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
-        tiles.append(draw_grasps(dataset.plot(sample), best))
+        tiles.append(dataset.plot(sample, best))
         captions.append(sample_id)
     write_picture(path, sheet(tiles, captions, columns=4))
