@@ -98,17 +98,21 @@ class Card:
         """ "rgb", "depth" or "rgbd"."""
         return self.preparation.modality
 
-    def height_warning(self, height: float) -> str | None:
+    def height_warning(self, height: float, *, typical_depth: bool = False) -> str | None:
         """One line when a camera ``height`` metres above its table is outside the heights that the
-        model learned from; None when it is not, or they are unknown."""
+        model learned from; None when it is not, or they are unknown. Where no table is known, the
+        typical depth of the frame, metres, stands for the height."""
         if self.height_range is None:
             return None
         low, high = self.height_range
         if low <= height <= high:
             return None
+        seen, doubt = f"the camera is {height:.2f} m above the table", ""
+        if typical_depth:
+            seen, doubt = f"the typical depth is {height:.2f} m", "; is the depth's unit right?"
         return (
-            f"the camera is {height:.2f} m above the table; {self.name} learned from "
-            f"{low:g} to {high:g} m: expect worse grasps"
+            f"{seen}; {self.name} learned from cameras {low:g} to {high:g} m above the table: "
+            f"expect worse grasps{doubt}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class HeightWatch:
             line = card.height_warning(plane.height)
         else:
             distance = _typical(frame.depth)
-            line = None if distance is None else _distance_warning(card, distance)
+            line = card.height_warning(distance, typical_depth=True) if distance else None
             seen = camera is None and distance is not None
         if line is not None:
             self._report(f"{frame.name}: {line}")
@@ -109,18 +109,6 @@ def _typical(depth: NDArray[np.float32]) -> float | None:
     some = np.ascontiguousarray(depth[::4, ::4])
     known = some[valid_depth(some) > 0]
     return float(np.median(known)) if known.size else None
-
-
-def _distance_warning(card: Card, distance: float) -> str | None:
-    """As :meth:`Card.height_warning`, by the typical distance where no table is known."""
-    assert card.height_range is not None
-    low, high = card.height_range
-    if low <= distance <= high:
-        return None
-    return (
-        f"the typical depth is {distance:.2f} m; {card.name} learned from cameras {low:g} to "
-        f"{high:g} m above the table: expect worse grasps; is the depth's unit right?"
-    )
 
 
 def pose_records(poses: GraspPoses) -> list[dict[str, Any]]:
