@@ -125,12 +125,12 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
 
 
 def graspling(arguments: argparse.Namespace) -> list[Run]:
-    """graspling_s from any teacher: the weight of the teacher's word beside that of the labels."""
-    taught = ("distill", "distill_graspling")
+    """graspling_s or _m from any teacher: the weight of its word beside that of the labels."""
+    taught = ("distill", "distill_graspling", "--student", arguments.student)
     weight = "distill.terms.outputs.weight={}".format
     runs = [] if arguments.teacher else [Run("teacher", ("train", "resgrasp_18"))]
     runs.append(Run("alone", taught, (weight(0),), "teacher"))
-    for value in GRASPLING_WEIGHTS if arguments.sweep else (5,):
+    for value in GRASPLING_WEIGHTS if arguments.sweep else (20,):
         runs.append(Run(f"weight {value}", taught, (weight(value),), "teacher", "alone"))
     return runs
 
@@ -284,6 +284,7 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--unlabelled", nargs="*", default=[])
     parser.add_argument("--teacher", type=Path, help="a trained one, for all students")
+    parser.add_argument("--student", default="graspling_s", help="of the experiment graspling")
     parser.add_argument("--sweep", action="store_true", help="settings as well")
     parser.add_argument("--ablation", action="store_true", help="table III's rows in between")
     parser.add_argument("--runs", nargs="*", default=[], help="only these")

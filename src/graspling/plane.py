@@ -102,8 +102,10 @@ def fit_plane(depth: ArrayLike, intrinsics: Intrinsics) -> Plane | None:
     planes = planes[planes[:, 2] > _STEEPEST * np.linalg.norm(planes, axis=1)]
     if not len(planes):
         return None
-    near = np.abs(planes @ rows.T - inverse) < band
-    plane, on = planes[near.sum(axis=1).argmax()], near[near.sum(axis=1).argmax()]
+    votes = planes.astype(np.float32) @ rows.T.astype(np.float32)  # 1/z is about 1, the band 0.01
+    votes -= inverse.astype(np.float32)
+    near = np.abs(votes, out=votes) < np.float32(band)
+    on = near[np.count_nonzero(near, axis=1).argmax()]
     if on.mean() < _LEAST_SHARE:
         return None
     for _ in range(4):

@@ -91,11 +91,11 @@ def register_depth(
 
 
 def splat(
-    first: NDArray[np.int_], count: NDArray[np.int_], z: Floats, height: int, width: int
+    first: NDArray[np.int_], count: NDArray[np.int_], z: NDArray[Any], height: int, width: int
 ) -> Depth:
     """(height, width) float32: ``count`` (2, N) pixels from ``first`` (2, N) on, as (u, v), filled
     with z (N,); the least wins, and 0 is left where there is none."""
-    nearest = np.full(height * width, np.inf)
+    nearest = np.full(height * width, np.inf, z.dtype)
     across, down = count.max(axis=1, initial=0)
     for du in range(across):
         for dv in range(down):

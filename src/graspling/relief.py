@@ -29,6 +29,9 @@ _SNAP_SIGMAS = 4.0  # depth within so many standard deviations of the table's pl
 _SNAP_LARGEST = 0.006  # metres, so that noise does not swallow flat objects
 _SMOOTH = 0.0004  # metres of noise from which single pixels are not believed
 _LONGEST_SHADOW = 0.25  # metres
+# cells: a square whose edge falls on a cell's middle covers it on one side only, and the squares
+# of neighbours leave nothing between them, whatever float32 makes of their edges
+_TIE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,27 +71,31 @@ def relief(
     known = valid_depth(part) > 0
     if not known.any():
         return None
-    v, u = np.mgrid[: part.shape[0], : part.shape[1]]
-    ground = np.zeros(part.shape) if plane is None else plane.depth(camera, u, v)
+    v, u = np.arange(part.shape[0])[:, None], np.arange(part.shape[1])[None, :]
+    ground = np.zeros(part.shape, np.float32)
+    if plane is not None:
+        ground = plane.depth(camera, u, v).astype(np.float32)
     # below 0: nearer to the camera than the table
-    below = np.where(known, part - ground, 0.0)
+    below = _lower_side(np.where(known, part - ground, np.float32(0)), known)
     noise = 0.0 if plane is None else plane.noise
-    below = _lower_side(below, known)
     if noise > _SMOOTH:
-        below = cv2.medianBlur(below.astype(np.float32), 5).astype(np.float64)
-    below = np.where(np.abs(below) < min(_SNAP_SIGMAS * noise, _SNAP_LARGEST), 0.0, below)
-    points = camera.deproject(u, v, np.maximum(ground + below, 1e-3)) @ turn.T
+        below = np.asarray(cv2.medianBlur(below, 5), np.float32)
+    below[np.abs(below) < min(_SNAP_SIGMAS * noise, _SNAP_LARGEST)] = 0
+    z = np.maximum(ground + below, np.float32(1e-3))
+    z[~np.isfinite(z)] = np.nan  # over the plane's horizon
+    points = _points(z, camera, turn).reshape(3, -1)
 
     size = np.ceil((high - low)[:2] / CELL).astype(int) + 1
-    half = _half_pixels(points[..., 2], camera, turn)
-    depths = _draw(points[known], half[known], low, size)
+    half = _half_pixel(camera, turn)
+    there, missing = (points.take(np.flatnonzero(rows), axis=1) for rows in (known, ~known))
+    depths = _draw(there, there[2], half, low, size)
     seen = depths > 0
-    if not known.all():
-        depths = _nearer(depths, _draw(points[~known], half[~known], low, size))
+    if missing.size:
+        depths = _nearer(depths, _draw(missing, missing[2], half, low, size))
     # heights over the table's plane along the approach, in which a shadow's ground is level
     grid = _plane_grid(plane, turn, low, size)
     normal = turn @ np.array((0, 0, -1) if plane is None else plane.normal)
-    behind = _draw(*_shadows(points, half, below, -normal[:2] / normal[2]), low, size)
+    behind = _draw(*_shadows(points, half, below, -normal[:2] / normal[2]), half, low, size)
     depths = np.where(depths > 0, depths, behind)
     if not (depths > 0).all():
         rise = _nearest_known(depths - grid, depths > 0)
@@ -113,44 +120,68 @@ def _part(
     return int(first[0]), int(first[1]), int(last[0]), int(last[1])
 
 
-def _lower_side(below: Floats, known: Bools) -> Floats:
+def _lower_side(below: Depth, known: Bools) -> Depth:
     """Missing pixels from the nearest known ones to the left and right of them, the lower one;
     in rows without any, from above and under them."""
-    out, have = below, known
-    for _ in range(2):
-        columns = np.arange(out.shape[1])
-        left = np.maximum.accumulate(np.where(have, columns, -1), axis=1)
-        right = np.minimum.accumulate(np.where(have, columns, len(columns))[:, ::-1], axis=1)
-        right = right[:, ::-1]
-        rows = np.arange(len(out))[:, None]
-        a = np.where(left >= 0, out[rows, np.maximum(left, 0)], -np.inf)
-        b = np.where(right < len(columns), out[rows, np.minimum(right, len(columns) - 1)], -np.inf)
-        best = np.maximum(a, b)
-        out = np.where(have | ~np.isfinite(best), out, best).T
-        have = (have | np.isfinite(best)).T
-    return np.ascontiguousarray(out)
+    out = below.copy()
+    if not known.all():
+        rows = known.any(axis=1)
+        _fill_rows(out, known)
+        if not rows.all():
+            _fill_rows(out.T, np.broadcast_to(rows, out.T.shape))
+    return out
 
 
-def _half_pixels(z: Floats, camera: Intrinsics, turn: Floats) -> Floats:
-    """(H, W, 2) half the extent of the pixels' squares along x and y of the view frame, metres."""
+def _fill_rows(values: Depth, known: Bools) -> None:
+    """In place: the missing ones of each row that knows any."""
+    width = values.shape[1]
+    columns = np.arange(width, dtype=np.int32)
+    left = np.maximum.accumulate(np.where(known, columns, np.int32(-1)), axis=1)
+    right = np.where(known, columns, np.int32(width))[:, ::-1]
+    right = np.minimum.accumulate(right, axis=1)[:, ::-1]
+    missing = np.nonzero(~known & (left[:, -1:] >= 0))
+    before, after = left[missing], right[missing]
+    a, b = values[missing[0], before], values[missing[0], np.minimum(after, width - 1)]
+    a[before < 0], b[after == width] = -np.inf, -np.inf
+    values[missing] = np.maximum(a, b)
+
+
+def _points(z: Depth, camera: Intrinsics, turn: Floats) -> Depth:
+    """(3, H, W) the pixels at depth z (H, W) in the view frame, metres; coordinate by coordinate,
+    since NumPy is slow along an axis of length 3."""
+    height, width = z.shape
+    points = np.empty((3, height, width), np.float32)
+    points[0] = z * ((np.arange(width) - camera.cx) / camera.fx).astype(np.float32)
+    points[1] = z * ((np.arange(height) - camera.cy) / camera.fy).astype(np.float32)[:, None]
+    points[2] = z
+    if np.array_equal(turn, np.eye(3)):
+        return points
+    return np.asarray(np.tensordot(turn.astype(np.float32), points, 1))
+
+
+def _half_pixel(camera: Intrinsics, turn: Floats) -> Floats:
+    """(2,) half the extent along x and y of the view frame of a pixel's square at depth 1."""
     along_u, along_v = np.abs(turn[:2, 0]) / camera.fx, np.abs(turn[:2, 1]) / camera.fy
-    return np.asarray(z[..., None] * (along_u + along_v) / 2)
+    return np.asarray((along_u + along_v) / 2)
 
 
-def _draw(points: Floats, half: Floats, low: Floats, size: NDArray[np.int_]) -> Depth:
-    """(J, I) the nearest z (N,) over each cell that a point with its half extent (N, 2) covers."""
-    inside = points[:, 2] > 0
-    firsts, lasts = [], []
-    for axis in (0, 1):  # a column at a time: NumPy is slow along an axis of length 2
-        place = (points[:, axis] - low[axis]) / CELL - 1e-6
-        reach = half[:, axis] / CELL
-        first, last = np.ceil(place - reach), np.ceil(place + reach)
+def _draw(points: Depth, reach: Depth, half: Floats, low: Floats, size: NDArray[np.int_]) -> Depth:
+    """(J, I) the nearest z over each cell that one of the points (3, N) covers, squares with half
+    the extent ``reach`` (N,) times ``half`` (2,)."""
+    inside = points[2] > 0
+    firsts, counts = [], []
+    for axis in (0, 1):
+        place = (points[axis] - np.float32(low[axis])) * np.float32(1 / CELL) - np.float32(_TIE)
+        around = reach * np.float32(half[axis] / CELL) + np.float32(_TIE / 10)
+        first, last = np.ceil(place - around), np.ceil(place + around)
         inside &= (last > 0) & (first < size[axis]) & (last > first)
         firsts.append(first)
-        lasts.append(last)
-    first, last = (np.stack([ends[inside] for ends in found]) for found in (firsts, lasts))
-    counts = (last - first).astype(int)
-    return splat(first.astype(int), counts, points[inside, 2], int(size[1]), int(size[0]))
+        counts.append(last - first)
+    kept, columns, rows = np.flatnonzero(inside), int(size[0]), int(size[1])
+    first, count = (
+        np.stack([ends.take(kept).astype(int) for ends in found]) for found in (firsts, counts)
+    )
+    return splat(first, count, points[2].take(kept), rows, columns)
 
 
 def _nearer(one: Depth, other: Depth) -> Depth:
@@ -158,36 +189,37 @@ def _nearer(one: Depth, other: Depth) -> Depth:
     return np.where((one > 0) & ((one <= other) | (other == 0)), one, other)
 
 
-def _shadows(points: Floats, half: Floats, below: Floats, slope: Floats) -> tuple[Floats, Floats]:
-    """Points, and their half extents, that carry the lower of two neighbouring pixels on to the
-    higher one where these lie apart, along ``slope``, the table's z by x and y."""
-    found, extents = [], []
-    flat, reach, low = points.reshape(-1, 3), half.reshape(-1, 2), below.ravel()
-    width = points.shape[1]
-    x, y = (np.ascontiguousarray(points[..., axis]) for axis in (0, 1))
-    wide = 2.2 * np.maximum(half[..., 0], half[..., 1])
+def _shadows(
+    points: Depth, half: Floats, below: Depth, slope: Floats
+) -> tuple[Depth, NDArray[np.float32]]:
+    """Points (3, N), and what their extents follow, that carry the lower of two neighbouring
+    pixels on to the higher one where these lie apart, along ``slope``, the table's z by x and y.
+    ``points`` (3, H W) are those of ``below`` (H, W)."""
+    found, reach = [], []
+    width, low = below.shape[1], below.ravel()
+    x, y, z = points.reshape(3, *below.shape)
+    wide = (z * np.float32(2.2 * half.max())) ** 2
     for axis in (0, 1):
-        apart = np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis))
-        gap = (apart > (wide[1:] if axis == 0 else wide[:, 1:])) & (apart < _LONGEST_SHADOW)
+        apart = np.diff(x, axis=axis) ** 2 + np.diff(y, axis=axis) ** 2
+        gap = (apart > (wide[1:] if axis == 0 else wide[:, 1:])) & (apart < _LONGEST_SHADOW**2)
         if not gap.any():
             continue
         i, j = np.nonzero(gap)
         first = i * width + j
         second = first + (width if axis == 0 else 1)
         a_lower = low[first] > low[second]
-        lower = flat[np.where(a_lower, first, second)]
-        higher = flat[np.where(a_lower, second, first)]
-        steps = np.ceil(apart[gap] / CELL).astype(int)
+        lower = points[:, np.where(a_lower, first, second)]
+        higher = points[:2, np.where(a_lower, second, first)]
+        steps = np.ceil(np.sqrt(apart[gap]) / CELL).astype(int)
         rows = np.repeat(np.arange(len(steps)), steps)
         share = (np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[rows]
-        along = np.zeros((len(rows), 3))
-        along[:, :2] = (higher - lower)[rows, :2] * share[:, None]
-        along[:, 2] = along[:, :2] @ slope
-        found.append(lower[rows] + along)
-        extents.append(reach[second[rows]])
+        along = (higher - lower[:2])[:, rows] * share.astype(np.float32)
+        along = np.concatenate([along, slope.astype(np.float32)[None] @ along])
+        found.append(lower[:, rows] + along)
+        reach.append(points[2, second][rows])
     if not found:
-        return np.zeros((0, 3)), np.zeros((0, 2))
-    return np.concatenate(found), np.concatenate(extents)
+        return np.zeros((3, 0), np.float32), np.zeros(0, np.float32)
+    return np.concatenate(found, axis=1), np.concatenate(reach)
 
 
 def _plane_grid(plane: Plane | None, turn: Floats, low: Floats, size: NDArray[np.int_]) -> Floats:
