@@ -36,6 +36,12 @@ def test_the_round_trip_is_exact() -> None:
     assert Card.from_json(plain.to_json()) == plain
 
 
+def test_a_card_can_be_looked_at() -> None:
+    seen = tuple(f"{n:07d}" for n in range(12_000))
+    card = replace(CARD, trained_on=TrainedOn("mine", "mine", ids=seen))
+    assert len(repr(card)) < 5000, "the training samples are thousands"
+
+
 def test_keys_that_are_not_known_are_left_out() -> None:
     document = CARD.to_dict() | {"sha256": "0", "later": 1}
     assert Card.from_dict(document) == CARD

@@ -40,7 +40,7 @@ class TrainedOn:
     split: str = ""
     fold: int | None = None
     split_hash: str = ""
-    ids: tuple[str, ...] = ()
+    ids: tuple[str, ...] = field(default=(), repr=False)
     identity: str = ""
 
 
