@@ -68,6 +68,10 @@ class Detector:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
+    def __repr__(self) -> str:
+        backend = f"{self._backend.name} {self._backend.precision}"
+        return f"Detector({self.card.name}, {self.card.modality}, {backend})"
+
     @property
     def card(self) -> Card:
         """What is known about the model."""

@@ -37,7 +37,7 @@ _NEAREST = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraspPoses:
     """Poses of a gripper, a row a grasp, in the order of the grasps.
 
@@ -62,6 +62,9 @@ class GraspPoses:
 
     def __len__(self) -> int:
         return len(self.valid)
+
+    def __repr__(self) -> str:
+        return f"GraspPoses({len(self)} rows, {int(self.valid.sum())} of them with a pose)"
 
     def __getitem__(self, rows: slice | NDArray[np.bool_] | Sequence[int]) -> GraspPoses:
         """Rows by slice, boolean mask (N,) or index array."""

@@ -106,6 +106,14 @@ def test_label_fractions_are_nested_and_independent_of_order() -> None:
             label_fraction(IDS, fraction, seed=0)
 
 
+def test_a_fold_and_a_data_set_can_be_looked_at(fakes: ModuleType, tmp_path: Path) -> None:
+    ids = tuple(map(str, range(1000)))
+    assert repr(Fold(ids, (), ids[:3])) == "Fold(1000 train, 0 val, 3 test)"
+    root = fakes.cornell_recovered(tmp_path)
+    dataset = open_dataset(f"cornell:{root}")
+    assert repr(dataset) == f"Cornell({str(root)!r}, {len(dataset)} labelled samples)"
+
+
 def test_errors_say_what_there_is(fakes: ModuleType, tmp_path: Path) -> None:
     dataset = open_dataset(f"multi_object:{fakes.multi_object(tmp_path)}")
     with pytest.raises(InputError, match="use image-wise"):

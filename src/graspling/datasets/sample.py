@@ -75,6 +75,9 @@ class Dataset(ABC):
             is_file = self.root.exists()
             raise self.unusable(f"{'it is a file, no' if is_file else 'there is no such'} folder")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} labelled samples)"
+
     def unusable(self, reason: str) -> InputError:
         """The error for a folder that is not this data set."""
         return InputError(f"{self.kind} data at {self.root}: {reason}. {self.how_to_get}")

@@ -31,13 +31,16 @@ DEFAULT_SEED = 20240
 _VALIDATION_SHARE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fold:
     """Ids of one fold; the parts share none."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Fold({len(self.train)} train, {len(self.val)} val, {len(self.test)} test)"
 
     def part(self, name: str) -> tuple[str, ...]:
         """The ids of ``train``, ``val`` or ``test``."""
