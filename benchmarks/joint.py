@@ -3,10 +3,10 @@
     python benchmarks/joint.py --picture accuracy.png
 
 reads benchmarks/results/*.json and prints two tables: every network trained with one budget
-(networks.json, beside the times of speed-networks.json), and every model as it is used (robust.json
-and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is a number
-that nobody has measured yet. The picture has one dot a network: accuracy on generated depth against
-the network's time and against parameters.
+(networks.json and, at 96 pixels, networks-96.json, beside the times of speed-networks.json), and
+every model as it is used (robust.json and simulate-table.json, beside speed.json). It trains and
+measures nothing; a dash is a number that nobody has measured yet. The picture has one dot a
+network: accuracy on generated depth against the network's time and against parameters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ DASH = "-"
 
 
 def of_network(
-    network: str, kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]
+    network: str,
+    kept: Mapping[str, Any],
+    small: Mapping[str, Any],
+    speed: Iterable[Mapping[str, Any]],
 ) -> list[str]:
     """Parameters, accuracy by data set, and the times of its fastest backend."""
     fastest = quickest(row for row in speed if row["network"] == network)
@@ -41,8 +44,8 @@ def of_network(
         names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
         tests = [kept[name]["documents"]["test"] for name in names if name in kept]
         cells.append(percent(*tests) if len(tests) == FOLDS else DASH)
-    for modality in MODALITIES:
-        job = kept.get(f"{network}/generated-{modality}")
+    for jobs, modality in [*((kept, modality) for modality in MODALITIES), (small, "depth")]:
+        job = jobs.get(f"{network}/generated-{modality}")
         cells.append(percent(job["documents"]["test"]) if job else DASH)
     return [*cells, f"{fastest['network_ms']:.1f}", f"{fastest['total_ms']:.1f}"]
 
@@ -98,17 +101,18 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="PNG to write")
     arguments = parser.parse_args()
     folder = arguments.results
-    kept, robust, simulated, speeds, speed = (
-        json.loads((folder / f"{name}.json").read_text())
-        for name in ("networks", "robust", "simulate-table", "speed-networks", "speed")
+    names = ("networks", "networks-96", "robust", "simulate-table", "speed-networks", "speed")
+    kept, small, robust, simulated, speeds, speed = (
+        json.loads((folder / f"{name}.json").read_text()) for name in names
     )
     networks = sorted(
         {row["network"] for row in speeds["rows"]},
         key=lambda name: quickest(r for r in speeds["rows"] if r["network"] == name)["total_ms"],
     )
     head = ["network", "parameters", "GMAC", "Cornell object-wise", "image-wise"]
-    head += [*(f"generated {m}" for m in MODALITIES), "network, ms", "whole, ms"]
-    rows = [of_network(name, kept, speeds["rows"]) for name in networks]
+    head += [*(f"generated {m}" for m in MODALITIES), "depth, 96 pixels"]
+    head += ["network, ms", "whole, ms"]
+    rows = [of_network(name, kept, small, speeds["rows"]) for name in networks]
     trained = [row for row in rows if set(row[3:-2]) != {DASH}]
     print(markdown(head, trained))
     print(f"Not trained yet: {', '.join(row[0] for row in rows if row not in trained)}\n")

@@ -3,9 +3,9 @@
     python benchmarks/kept.py save runs/networks benchmarks/results/networks.json
     python benchmarks/kept.py restore benchmarks/results/networks.json runs/networks
 
-`save` collects the scores and the log of every job that is done below the folder and adds them to
-the file; `restore` puts them back, so that benchmarks/networks.py, ablations.py and search.py take
-those jobs for done and print them in their tables. The weights are not kept.
+`save` collects the scores and the log of every job that is judged below the folder and adds them to
+the file; `restore` puts them back, so that benchmarks/networks.py, ablations.py, search.py and
+distill.py take those jobs for done and print them in their tables. The weights are not kept.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ _BUDGET = ("network", "variant", "modality", "size", "batch", "epochs", "steps",
 def collect(folder: Path) -> dict[str, Any]:
     """Job by its name: its budget, documents by their names, and the epochs of its log."""
     found = {}
-    for mark in sorted(folder.glob("**/trained")):
-        job = mark.parent
-        if not (job / "recipe.yaml").exists():
-            continue  # it was restored
+    for settings in sorted(folder.glob("**/recipe.yaml")):  # those that were restored have none
+        job = settings.parent
         documents = {
             file.stem: {k: v for k, v in json.loads(file.read_text()).items() if k not in _LEFT_OUT}
             for file in sorted(job.glob("*.json"))
             if file.stem != "model"  # the card of the exported file, which is not kept either
         }
-        rows = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
-        epochs = [row for row in rows if row["kind"] == "epoch"]
         if not documents:
             continue  # not judged yet
-        recipe = yaml.safe_load((job / "recipe.yaml").read_text())
+        rows = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
+        epochs = [row for row in rows if row["kind"] == "epoch"]
+        recipe = yaml.safe_load(settings.read_text())
         found[job.relative_to(folder).as_posix()] = {
             "budget": {name: recipe[name] for name in _BUDGET},
             "documents": documents,
