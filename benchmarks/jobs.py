@@ -47,6 +47,7 @@ AUGMENTATION = (
 )
 
 
+_OTHER_MACHINE = 1e-3  # of the images may have a label on one machine alone
 # Of a run with a budget, which is validated once, at its end: the last weights are kept.
 EPOCHS = 6
 
@@ -255,9 +256,16 @@ class Verdicts:
         self.ids = [i for i, grasps in labels.items() if grasps is not None and len(grasps)]
 
     def of(self, result: Mapping[str, Any]) -> dict[str, bool]:
-        """Verdict of each image that has labels."""
+        """Verdict of each image that has labels.
+
+        Generated on another machine, a frame in thousands has a label that it has not here, since
+        the last digits of its physics differ: that is said, and more is refused.
+        """
         if len(self.ids) != result["n"]:
-            raise SystemExit(f"judged were {result['n']} images, but {len(self.ids)} have labels")
+            text = f"judged were {result['n']} images, but {len(self.ids)} have labels here"
+            if abs(len(self.ids) - result["n"]) > _OTHER_MACHINE * len(self.ids):
+                raise SystemExit(text)
+            print(f"warning: {text}", file=sys.stderr)
         failures = set(result["failures"])
         return {i: i not in failures for i in self.ids}
 

@@ -102,6 +102,8 @@ def main() -> None:
         card = from_folds(card, arguments.folds, arguments.results, arguments.score)
     else:
         parser.error("give --test, --robust, or --folds and --results")
+    run = arguments.checkpoint.resolve().parent.name  # models of runs are called after them, too
+    card = dataclasses.replace(card, name=card.name.removesuffix(f"-{run}"))
     target = MODELS / f"{card.name}.safetensors"
     (save_one_grasp if arguments.robust else save_checkpoint)(target, network, card)
     status = graspling(["export", str(target), "--out", str(WEIGHTS / f"{card.name}.onnx")])
