@@ -45,8 +45,7 @@ def of_network(
     speed: Iterable[Mapping[str, Any]],
 ) -> list[str]:
     """Parameters, accuracy by data set, and the times of its fastest backend."""
-    plain = network.split(",")[0]
-    fastest = quickest(row for row in speed if row["network"] == plain)
+    fastest = fastest_of(network, speed)
     cells = [network, f"{fastest['parameters'] / 1e3:,.1f} K", f"{fastest['macs'] / 1e9:.2f}"]
     for split in ("object-wise", "image-wise"):
         names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
@@ -85,7 +84,7 @@ def picture(kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]) -> NDAr
         dots = []
         for key in sorted(key for key in kept if key.endswith("/generated-depth")):
             name = key.split("/")[0]
-            fastest = quickest(r for r in rows if r["network"] == name.split(",")[0])
+            fastest = fastest_of(name, rows)
             accuracy = 100 * kept[key]["documents"]["test"]["accuracy"]
             dots.append(Dot(fastest[column], accuracy, name, colour="graspling" in name))
         parts.append(scatter(dots, label, "accuracy, % (generated depth)"))
@@ -111,6 +110,11 @@ def percent(*tests: Mapping[str, Any]) -> str:
     return share(right, sum(test["n"] for test in tests))
 
 
+def fastest_of(name: str, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row of a network, distilled or not, in its best backend."""
+    return quickest(row for row in rows if row["network"] == name.split(",")[0])
+
+
 def quickest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Of one thread, the row with the shortest whole call."""
     return min((row for row in rows if row["threads"] == 1), key=lambda row: row["total_ms"])
@@ -128,9 +132,7 @@ def main() -> None:
     )
     networks = sorted(
         [*{row["network"] for row in speeds["rows"]}, *taught(folder, (kept, small))],
-        key=lambda name: quickest(r for r in speeds["rows"] if r["network"] == name.split(",")[0])[
-            "total_ms"
-        ],
+        key=lambda name: fastest_of(name, speeds["rows"])["total_ms"],
     )
     head = ["network", "parameters", "GMAC", "Cornell object-wise", "image-wise"]
     head += [*(f"generated {m}" for m in MODALITIES), "depth, 96 pixels"]
