@@ -114,11 +114,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=[], help="files beside what is shipped")
     parser.add_argument("--data", required=True, help="generated:FOLDER,scene=single")
     parser.add_argument("--jacquard", default="", help="folder of Jacquard's samples")
+    parser.add_argument("--detectors", nargs="*", default=[], help="only these rows")
     parser.add_argument("--limit", type=int, default=400, help="generated frames")
     parser.add_argument("--out", type=Path, default=Path("runs/robust"))
     arguments = parser.parse_args()
     arguments.cells = {}
     detectors = {Path(m).stem: ["--model", m] for m in arguments.models} | DETECTORS
+    if unknown := set(arguments.detectors) - set(detectors):
+        parser.error(f"no rows {sorted(unknown)}; there are {sorted(detectors)}")
+    detectors = {n: o for n, o in detectors.items() if n in (arguments.detectors or detectors)}
     tables = [truth(arguments, detectors), cells(arguments, detectors)]
     if arguments.jacquard:
         tables.append(jacquard(arguments, detectors))
