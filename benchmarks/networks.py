@@ -59,7 +59,7 @@ RATES = {
     **{"ggcnn_student_v1": 1e-2, "ggcnn_student_v2": 1e-2},
 }
 GENERATED_RATES = {
-    **{**RATES, "graspling_s": 8e-3, "ggcnn": 6e-3, "ggcnn2": 6e-3},
+    **{**RATES, "graspling_s": 8e-3, "graspling_m": 6e-3, "ggcnn": 6e-3, "ggcnn2": 6e-3},
     **{"hrgrasp_w18": 6e-3, "lite_hrgrasp_w18": 6e-3, "kufenet_15k": 1e-2, "dsc_graspnet": 4e-3},
 }
 RATE = 2e-3

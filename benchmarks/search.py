@@ -42,7 +42,7 @@ from graspling.pictures import write_picture
 # bilinear enlargement, skips that are added.
 VARIANTS: dict[str, dict[str, Any]] = {
     "graspling_s": {},
-    "graspling_m": {"widths": [32, 64, 96, 128], "depths": [1, 2, 2, 2]},
+    "graspling_m": {"widths": [32, 64, 64, 96], "depths": [2, 2, 2, 2]},
     # along the network
     "three levels": {"widths": [16, 32, 64], "depths": [1, 1, 2]},
     "deeper below": {"depths": [1, 1, 3, 4]},
@@ -57,13 +57,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pixel shuffle": {"enlarge": "shuffle"},
     "skips side by side": {"join": "concat"},
     # towards graspling_m
-    "wider, deeper": {"widths": [32, 64, 64, 96], "depths": [2, 2, 2, 2]},
+    "wider everywhere": {"widths": [32, 64, 96, 128], "depths": [1, 2, 2, 2]},
     "wider, deeper below": {"widths": [32, 48, 96, 128], "depths": [1, 1, 3, 3]},
+}
+# With --modality rgbd alone: a stem for each of colour and depth.
+UNEQUAL: dict[str, dict[str, Any]] = {
+    "colour deeper": {"stem": "colour deeper"},
+    "depth deeper": {"stem": "depth deeper"},
 }
 REFERENCE = "graspling_s"
 
 
-def all_jobs(arguments: argparse.Namespace) -> dict[str, Job]:
+def all_jobs(arguments: argparse.Namespace, chosen: list[str]) -> dict[str, Job]:
     """Job of each variant."""
     settings = [
         *HOUSE,
@@ -83,8 +88,8 @@ def all_jobs(arguments: argparse.Namespace) -> dict[str, Job]:
             modality=arguments.modality,
             size=arguments.size,
         )
-        for name, variant in VARIANTS.items()
-        if name in arguments.variants
+        for name, variant in (VARIANTS | UNEQUAL).items()
+        if name in chosen
     }
 
 
@@ -123,7 +128,7 @@ def main() -> None:
     parser.add_argument("--split", default="last-400")
     parser.add_argument("--test", required=True, help="generated:FOLDER of held-out objects")
     parser.add_argument("--out", type=Path, default=Path("runs/search"))
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=[*VARIANTS, *UNEQUAL])
     parser.add_argument("--modality", choices=["rgb", "depth", "rgbd"], default="depth")
     parser.add_argument("--presentations", type=int, default=40_000)
     parser.add_argument("--size", type=int, default=160)
@@ -134,7 +139,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few small images, to see it work")
     arguments = parser.parse_args()
     open_dataset(arguments.test)  # before hours of training
-    jobs = all_jobs(arguments)
+    chosen = arguments.variants or [*VARIANTS, *(UNEQUAL if arguments.modality == "rgbd" else {})]
+    jobs = all_jobs(arguments, chosen)
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.plan:
         print(plan(list(jobs.values()), arguments.out))

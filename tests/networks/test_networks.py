@@ -28,7 +28,7 @@ COUNTS = {
     "ggcnn2": (66_676, 70_548, 72_484, 1.167),
     "ggcnn_student_v1": (16_412, 19_004, 20_300, 0.107),
     "ggcnn_student_v2": (35_716, 39_604, 41_548, 0.210),
-    "graspling_m": (1_325_376, 1_326_400, 1_326_912, 0.371),
+    "graspling_m": (813_760, 814_784, 815_296, 0.368),
     "graspling_s": (402_976, 403_488, 403_744, 0.098),
     "grconvnet_c16": (475_268, 477_860, 479_156, 2.892),
     "grconvnet_c32": (1_893_124, 1_898_308, 1_900_900, 11.021),
@@ -281,3 +281,20 @@ def test_settings_that_do_not_fit_together_are_refused() -> None:
         build("graspling_s", "rgb", widths=(16, 32), depths=(1, 1, 1))
     with pytest.raises(InputError, match="overlapping stem has patches of 4 pixels, got 8"):
         build("graspling_s", "rgb", stem="overlap", patch=8)
+    with pytest.raises(InputError, match="'depth deeper' is for colour and depth, 4 channels; go"):
+        build("graspling_s", "depth", stem="depth deeper")
+
+
+@pytest.mark.parametrize(("deeper", "other"), [("colour", "depth"), ("depth", "colour")])
+def test_unequal_stems_of_graspling_s(deeper: str, other: str) -> None:
+    network = build("graspling_s", "rgbd", stem=f"{deeper} deeper")
+    stem = network.down[0]
+    assert [len(getattr(stem, name)) for name in (deeper, other)] == [2, 1]
+    image, seen = torch.randn(2, 4, 32, 32), {}
+    for name in (deeper, other):
+        getattr(stem, name).register_forward_pre_hook(
+            lambda _, inputs, name=name: seen.update({name: inputs[0]})
+        )
+    assert network(image).shape == (2, 4, 32, 32)
+    assert torch.equal(seen["colour"], image[:, :3])
+    assert torch.equal(seen["depth"], image[:, 3:])

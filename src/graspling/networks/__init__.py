@@ -27,7 +27,7 @@ NETWORKS: dict[str, Builder] = {
     "ggcnn2": GGCNN2,
     "ggcnn_student_v1": partial(GGCNNStudent, widths=(16, 8, 4)),
     "ggcnn_student_v2": partial(GGCNNStudent, widths=(24, 12, 6)),
-    "graspling_m": partial(GrasplingNet, widths=(32, 64, 96, 128), depths=(1, 2, 2, 2)),
+    "graspling_m": partial(GrasplingNet, widths=(32, 64, 64, 96), depths=(2, 2, 2, 2)),
     "graspling_s": GrasplingNet,
     "grconvnet_c16": partial(GRConvNet, width=16),
     "grconvnet_c32": partial(GRConvNet, width=32),

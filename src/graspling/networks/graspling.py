@@ -37,7 +37,9 @@ class GrasplingNet(GraspNetwork):
         dilations: of the residual blocks of the last level, in order (1 where it runs out).
         patch: side of the first patches, pixels.
         stem: "patch", or "overlap" for two 3x3 convolutions with stride 2 in place of patches of
-            4, the first with half the channels.
+            4, the first with half the channels. For images of colour and depth also "colour
+            deeper" and "depth deeper": patches of their own for each, and a residual block more
+            for the one that is named, before a 1x1 convolution joins them.
         enlarge: "shuffle" (of four times the channels) or "bilinear".
         join: "concat" or "add".
     """
@@ -51,7 +53,7 @@ class GrasplingNet(GraspNetwork):
         depths: Sequence[int] = (1, 1, 2, 2),
         dilations: Sequence[int] = (),
         patch: int = 4,
-        stem: Literal["patch", "overlap"] = "patch",
+        stem: Literal["patch", "overlap", "colour deeper", "depth deeper"] = "patch",
         enlarge: Literal["shuffle", "bilinear"] = "bilinear",
         join: Literal["concat", "add"] = "add",
     ) -> None:
@@ -62,16 +64,15 @@ class GrasplingNet(GraspNetwork):
             )
         if stem == "overlap" and patch != 4:
             raise InputError(f"an overlapping stem has patches of 4 pixels, got {patch}")
+        if stem.endswith("deeper") and channels != 4:
+            raise InputError(
+                f"the stem {stem!r} is for colour and depth, 4 channels; got {channels} of them"
+            )
         self.multiple = patch * 2 ** (len(widths) - 1)
         self.join = join
 
         first = widths[0]
-        if stem == "overlap":
-            half = conv_bn_relu(channels, first // 2, 3, stride=2)
-            quarter = conv_bn_relu(first // 2, first, 3, stride=2)
-            self.down = nn.ModuleList([nn.Sequential(half, quarter)])
-        else:
-            self.down = nn.ModuleList([_patches(channels, first, patch)])
+        self.down = nn.ModuleList([_stem(stem, channels, first, patch)])
         self.down.extend(_patches(*pair, 2) for pair in zip(widths, widths[1:], strict=False))
         spread = [[1] * depth for depth in depths]
         spread[-1] = [*dilations, *spread[-1]][: depths[-1]]
@@ -111,6 +112,30 @@ class GrasplingNet(GraspNetwork):
 
     def activate(self, raw: Tensor) -> Tensor:
         return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)
+
+
+class _Apart(nn.Module):
+    """Colour and depth by themselves, one of them deeper, then joined."""
+
+    def __init__(self, width: int, patch: int, deeper: str) -> None:
+        super().__init__()
+        self.colour = nn.Sequential(_patches(3, width, patch))
+        self.depth = nn.Sequential(_patches(1, width, patch))
+        getattr(self, deeper).append(ResidualBlock(width))
+        self.join = conv_bn_relu(2 * width, width, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        both = self.colour(image[:, :3]), self.depth(image[:, 3:])
+        return self.join(torch.cat(both, dim=1))
+
+
+def _stem(kind: str, channels: int, width: int, patch: int) -> nn.Module:
+    if kind == "overlap":
+        half = conv_bn_relu(channels, width // 2, 3, stride=2)
+        return nn.Sequential(half, conv_bn_relu(width // 2, width, 3, stride=2))
+    if kind.endswith("deeper"):
+        return _Apart(width, patch, kind.split()[0])
+    return _patches(channels, width, patch)
 
 
 def _patches(inputs: int, outputs: int, side: int) -> nn.Sequential:
