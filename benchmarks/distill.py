@@ -25,12 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs import Verdicts, markdown, points, share
+
 from graspling.curves import chart
 from graspling.datasets import open_dataset
-from graspling.evaluation.intervals import paired_bootstrap, wilson
+from graspling.evaluation.intervals import paired_bootstrap
 from graspling.files import write_text
 from graspling.pictures import write_picture
 from graspling.training.log import read_log
+from graspling.training.recipe import load_recipe
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -101,16 +104,16 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
     runs = []
     off = "distill.terms.{}.weight=0".format
     plain = ("train", str(plain_recipe(arguments, "semi_litegrasp", {"semi": None})))
-    for share in arguments.shares:
-        words = ("--fraction", str(share))
+    for fraction in arguments.shares:
+        words = ("--fraction", str(fraction))
         more = tuple(f"{name}" for name in arguments.unlabelled)
         further = ("--unlabelled", *more) if more else ()
-        if share == 1 and not further:
+        if fraction == 1 and not further:
             continue  # nothing is left without labels
-        name = f"{100 * share:g} %"
+        name = f"{100 * fraction:g} %"
         # as long as both phases of semi-supervision together
         supervised = f"{name} supervised teacher"
-        runs.append(Run(supervised, plain, (f"fraction={share}",), times=2))
+        runs.append(Run(supervised, plain, (f"fraction={fraction}",), times=2))
         semi = ("semi", "semi_litegrasp", *words, *further)
         runs.append(Run(f"{name} semi-supervised teacher", semi, (), "", supervised))
         taught = ("distill", "distill_litegrasp", *words, *further)
@@ -140,8 +143,6 @@ EXPERIMENTS = {f.__name__: f for f in (ggcnn, kufenet, litegrasp, graspling)}
 
 def plain_recipe(arguments: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
     """The recipe of that name with these settings, to train a teacher as its student is."""
-    from graspling.training.recipe import load_recipe  # noqa: PLC0415
-
     settings = load_recipe(name).to_dict() | changes
     path: Path = arguments.out / f"{settings['network']}.yaml"
     write_text(path, json.dumps(settings) + "\n")  # JSON is YAML
@@ -164,8 +165,9 @@ def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
     if run.teacher:
         best = folder_of(arguments, run.teacher, seed) / "best.safetensors"
         words += ["--teacher", str(arguments.teacher or best)]
-    if arguments.epochs:
-        words += ["--epochs", str(run.times * arguments.epochs)]
+    if arguments.epochs or run.times > 1:
+        epochs = arguments.epochs or load_recipe(run.words[1]).epochs
+        words += ["--epochs", str(run.times * epochs)]
     sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
     if arguments.epochs and run.words[0] == "semi":
         sets.append(f"semi.pretrain={arguments.epochs}")
@@ -195,65 +197,72 @@ def call(words: Iterable[str], folder: Path) -> None:
         raise SystemExit(f"{folder}: {last}")
 
 
-def row(arguments: argparse.Namespace, run: Run, objects: dict[str, str]) -> list[str] | None:
+def row(arguments: argparse.Namespace, run: Run, verdicts: Verdicts) -> list[str] | None:
     """Accuracy over all seeds, overlap alone, speed, and the paired difference."""
-    tests, rates = [], []
+    tests = judged(arguments, run.name)
+    if tests is None:
+        return None
+    rates = []
     for seed in arguments.seeds:
-        folder = folder_of(arguments, run.name, seed)
-        if not (folder / "test.json").exists():
-            return None
-        tests.append(json.loads((folder / "test.json").read_text()))
-        epochs = [r for r in read_log(folder / "log.jsonl") if r["kind"] == "epoch"]
-        rates.append(epochs[-1]["images_per_second"])
-    n = sum(test["n"] for test in tests)
-    right = sum(round(test["accuracy"] * test["n"]) for test in tests)
-    low, high = wilson(right, n)
-    spread = statistics.pstdev(test["accuracy"] for test in tests)
+        log = read_log(folder_of(arguments, run.name, seed) / "log.jsonl")
+        rates.append([r for r in log if r["kind"] == "epoch"][-1]["images_per_second"])
     cells = [
         run.name,
-        str(n),
-        f"{100 * right / n:.1f} ({100 * low:.1f}-{100 * high:.1f})",
-        f"{100 * spread:.1f}",
+        str(len(verdicts.ids)),
+        accuracy(tests, verdicts),
+        f"{100 * statistics.pstdev(test['accuracy'] for test in tests):.1f}",
         f"{100 * statistics.mean(test['iou_only'] for test in tests):.1f}",
         f"{statistics.mean(rates):.1f}",
     ]
-    return [*cells, difference(arguments, run, tests, objects)]
+    return [*cells, difference(arguments, run, tests, verdicts)]
+
+
+def judged(arguments: argparse.Namespace, run: str) -> list[dict[str, Any]] | None:
+    """What the evaluation of each seed found; None while one is missing."""
+    files = [folder_of(arguments, run, seed) / "test.json" for seed in arguments.seeds]
+    if not all(file.exists() for file in files):
+        return None
+    return [json.loads(file.read_text()) for file in files]
+
+
+def right(tests: list[dict[str, Any]], verdicts: Verdicts) -> list[float]:
+    """In how many of the seeds each image is right, as a share."""
+    columns = [verdicts.of(test) for test in tests]
+    return [statistics.mean(column[i] for column in columns) for i in verdicts.ids]
+
+
+def accuracy(tests: list[dict[str, Any]], verdicts: Verdicts) -> str:
+    """In per cent with a 95 % interval; with several seeds over objects, since the seeds have the
+    same images."""
+    if len(tests) == 1:
+        return share(round(tests[0]["accuracy"] * tests[0]["n"]), tests[0]["n"])
+    shares = right(tests, verdicts)
+    found = paired_bootstrap([0.0] * len(shares), shares, verdicts.objects)
+    low, high = (100 * limit for limit in found.interval)
+    return f"{100 * found.difference:.1f} ({low:.1f}-{high:.1f})"
 
 
 def difference(
-    arguments: argparse.Namespace, run: Run, tests: list[dict[str, Any]], objects: dict[str, str]
+    arguments: argparse.Namespace, run: Run, tests: list[dict[str, Any]], verdicts: Verdicts
 ) -> str:
     """Against the run that it is compared with, in points with a 95 % interval."""
-    if not run.against:
+    others = judged(arguments, run.against) if run.against else None
+    if others is None:
         return ""
-    mine, theirs, names = [], [], []
-    for seed, test in zip(arguments.seeds, tests, strict=True):
-        file = folder_of(arguments, run.against, seed) / "test.json"
-        if not file.exists():
-            return ""
-        other = json.loads(file.read_text())
-        for sample_id, name in objects.items():
-            mine.append(sample_id not in test["failures"])
-            theirs.append(sample_id not in other["failures"])
-            names.append(name)
-    found = paired_bootstrap(theirs, mine, names)
-    low, high = (100 * limit for limit in found.interval)
-    where = f"{100 * found.difference:+.1f} ({low:+.1f} to {high:+.1f}), p = {found.p:.3f}"
-    return f"{where}; {run.against}"
+    both = (right(others, verdicts), right(tests, verdicts))
+    found = paired_bootstrap(*both, verdicts.objects)
+    return f"{points(found)}, p = {found.p:.3f}; {run.against}"
 
 
 def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
     """Markdown."""
-    dataset = open_dataset(arguments.test or arguments.data)
-    ids = dataset.ids
-    if not arguments.test:
-        ids = dataset.split(arguments.split).fold(arguments.fold).test
-    judged = [i for i in ids if len(dataset.labels(i).grasps or ())]
-    objects = {i: dataset.objects.get(i, i) for i in judged}
+    spec, ids = arguments.test, None
+    if not spec:
+        spec = arguments.data
+        ids = open_dataset(spec).split(arguments.split).fold(arguments.fold).test
+    verdicts = Verdicts(spec, ids)
     head = ["run", "images", "accuracy, %", "spread", "IoU alone, %", "images/s", "difference"]
-    lines = [head, ["---"] * len(head)]
-    lines += [cells for run in runs if (cells := row(arguments, run, objects))]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(head, [cells for run in runs if (cells := row(arguments, run, verdicts))])
 
 
 def draw(arguments: argparse.Namespace, runs: list[Run]) -> None:

@@ -254,6 +254,7 @@ class Verdicts:
         asked = self.dataset.ids if ids is None else ids
         labels = {i: self.dataset.labels(i).grasps for i in asked}
         self.ids = [i for i, grasps in labels.items() if grasps is not None and len(grasps)]
+        self.objects = [self.dataset.objects.get(i, i) for i in self.ids]
 
     def of(self, result: Mapping[str, Any]) -> dict[str, bool]:
         """Verdict of each image that has labels.
@@ -272,9 +273,7 @@ class Verdicts:
     def difference(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> Difference:
         """B minus A with its interval, objects resampled."""
         first, second = self.of(a), self.of(b)
-        ids = [i for i in first if i in second]
-        objects = [self.dataset.objects.get(i, i) for i in ids]
-        return paired_bootstrap([first[i] for i in ids], [second[i] for i in ids], objects)
+        return paired_bootstrap([*first.values()], [*second.values()], self.objects)
 
     def by_kind(self, result: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
         """(right, all) for each kind of scene, where the data set knows them."""

@@ -5,19 +5,23 @@
 
 `save` collects the scores and the log of every job that is judged below the folder and adds them to
 the file; `restore` puts them back, so that benchmarks/networks.py, ablations.py, search.py and
-distill.py take those jobs for done and print them in their tables. The weights are not kept.
+distill.py take those jobs for done and print them in their tables. The weights are not kept. A job
+of a network that has another number of parameters by now is left out, and that is said.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from graspling.files import write_text
+from graspling.networks import build
+from graspling.networks.counts import parameters
 
 _LEFT_OUT = ("command",)  # names folders of the machine that it ran on
 _BUDGET = ("network", "variant", "modality", "size", "batch", "epochs", "steps", "lr", "seed")
@@ -40,10 +44,16 @@ def collect(folder: Path) -> dict[str, Any]:
         recipe = yaml.safe_load(settings.read_text())
         found[job.relative_to(folder).as_posix()] = {
             "budget": {name: recipe[name] for name in _BUDGET},
+            "parameters": count(recipe),
             "documents": documents,
             "epochs": epochs,
         }
     return found
+
+
+def count(budget: dict[str, Any]) -> int:
+    """Parameters of a job's network as it is built today."""
+    return parameters(build(budget["network"], budget["modality"], **budget["variant"]))
 
 
 def restore(kept: dict[str, Any], folder: Path) -> None:
@@ -51,6 +61,13 @@ def restore(kept: dict[str, Any], folder: Path) -> None:
     for name, job in kept.items():
         place = folder / name
         if (place / "trained").exists():
+            continue
+        before = job.get("parameters") or job["documents"].get("in_use", {}).get("parameters")
+        now = count(job["budget"])
+        if before not in (None, now):
+            print(
+                f"{name} left out: its network had {before} parameters, now {now}", file=sys.stderr
+            )
             continue
         place.mkdir(parents=True, exist_ok=True)
         for stem, document in job["documents"].items():

@@ -57,13 +57,31 @@ def test_keys_that_are_not_known_are_left_out() -> None:
         ({"threshold": "high"}, "cannot be used"),
         ({"threshold": 1.5}, "threshold"),
         ({"name": None}, "name"),
+        ({"height_range": [1]}, "cannot be used"),
+        ({"height_range": ["a", "b"]}, "cannot be used"),
         ({"trained_on": 3}, "cannot be used"),
+        ({"trained_on": {"before": [1]}}, "cannot be used"),
     ],
 )
 def test_a_card_that_cannot_be_used_says_why(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"^model.onnx: .*{message}") as error:
         Card.from_dict(CARD.to_dict() | change, "model.onnx")
     assert "\n" not in str(error.value)
+
+
+def test_all_that_weights_learned_from_is_known() -> None:
+    """Their own images, those of joined data sets, and those of what came before."""
+    own = TrainedOn("joined", ids=("0/a", "1/b"), identity="first + second")
+    assert own.seen() == {"first": {"a"}, "second": {"b"}}
+    teacher = TrainedOn("generated", ids=("a", "c"), identity="first")
+    both = own.after(teacher, TrainedOn("cornell", ids=("0001",)))
+    assert both.before == {"first": ("c",), "": ("0001",)}  # none twice
+    assert both.count("first", ["a", "b", "c"]) == 2
+    assert both.count("second", ["a", "b"]) == 1
+    assert both.count("third + first", ["0/a", "1/a", "1/x"]) == 1
+    assert both.after(both) == both
+    card = Card.from_json(replace(CARD, trained_on=both).to_json())
+    assert card.trained_on == both
 
 
 def test_text_that_is_no_card_is_refused() -> None:

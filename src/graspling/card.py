@@ -8,8 +8,8 @@ that a file of weights alone can be used rightly. Shipped models repeat it in a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from graspling.errors import InputError
@@ -33,6 +33,8 @@ class TrainedOn:
         split, fold, split_hash: which part; empty when all of it was used.
         ids: the training samples, so that an evaluation can tell what was seen.
         identity: of the data, where other data have the same ids (generated ones).
+        before: samples that these weights learned from besides, through the weights that they
+            started from, a teacher or a critic: ids by the identity of their data.
     """
 
     data: str = ""
@@ -42,6 +44,41 @@ class TrainedOn:
     split_hash: str = ""
     ids: tuple[str, ...] = field(default=(), repr=False)
     identity: str = ""
+    before: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    def seen(self) -> dict[str, set[str]]:
+        """All ids that the weights learned from in any way, by the identity of their data."""
+        found: dict[str, set[str]] = {}
+        for identity, ids in ((self.identity, self.ids), *self.before.items()):
+            for own, sample_id in origins(identity, ids):
+                found.setdefault(own, set()).add(sample_id)
+        return found
+
+    def count(self, identity: str, ids: Iterable[str]) -> int:
+        """How many of these samples the weights learned from."""
+        seen = self.seen()
+        return sum(inner in seen.get(own, ()) for own, inner in origins(identity, ids))
+
+    def after(self, *others: TrainedOn) -> TrainedOn:
+        """Of weights that began with, or were taught by, weights that learned from ``others``."""
+        before = {identity: set(ids) for identity, ids in self.before.items()}
+        mine = self.seen()
+        for other in others:
+            for identity, ids in other.seen().items():
+                new = ids - mine.get(identity, set())
+                if new:
+                    before.setdefault(identity, set()).update(new)
+        return replace(self, before={k: tuple(sorted(v)) for k, v in before.items()})
+
+
+def origins(identity: str, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(identity, id) of each sample in the data set that it comes from: joined data sets have the
+    identities of their parts with " + " between them, and ids ``NUMBER/ID``."""
+    parts = identity.split(" + ")
+    for sample_id in ids:
+        number, _, rest = sample_id.partition("/")
+        joined = len(parts) > 1 and number.isdigit() and int(number) < len(parts)
+        yield (parts[int(number)], rest) if joined else (identity, sample_id)
 
 
 @dataclass(frozen=True)
@@ -154,9 +191,14 @@ class Card:
             parts = {
                 "preparation": Preparation.from_dict(document["preparation"]),
                 "decoding": _make(Decoding, document.get("decoding", {})),
-                "trained_on": _make(TrainedOn, document.get("trained_on", {}), ids=tuple),
+                "trained_on": _make(
+                    TrainedOn,
+                    document.get("trained_on", {}),
+                    ids=_names,
+                    before=lambda v: {str(k): _names(ids) for k, ids in v.items()},
+                ),
             }
-            card = _make(cls, {**document, **parts}, height_range=lambda v: v and tuple(v))
+            card = _make(cls, {**document, **parts}, height_range=_range)
             if not isinstance(card.name, str) or not 0 <= card.threshold < 1:
                 raise InputError("expected a name and a threshold in [0, 1)")
             if card.kind not in ("maps", "grasp", "critic"):
@@ -168,6 +210,18 @@ class Card:
         except (InputError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{source}: the card cannot be used: {error}") from None
         return card
+
+
+def _names(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(map(str, values))
+
+
+def _range(values: Any) -> tuple[float, float] | None:
+    """Least and largest, or None."""
+    if not values:
+        return None
+    low, high = map(float, values)
+    return low, high
 
 
 def _make(kind: type[T], values: Mapping[str, Any], **convert: Any) -> T:

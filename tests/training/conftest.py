@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
 from graspling.grasps import Grasps
+
+CtrlC = Callable[..., None]
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> CtrlC:
+    """Press Ctrl-C when ``owner.name`` has been called so often, before its caller goes on."""
+
+    def press(owner: Any, name: str, call: int, times: int = 1) -> None:
+        real, calls = getattr(owner, name), 0
+
+        def pressed(*given: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            found = real(*given, **more)
+            if calls == call:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGINT)
+            return found
+
+        monkeypatch.setattr(owner, name, pressed)
+
+    return press
 
 
 @pytest.fixture(scope="session")

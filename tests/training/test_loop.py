@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
+from safetensors import safe_open  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import graspling  # noqa: E402
@@ -28,8 +31,11 @@ from graspling.training.checkpoint import (  # noqa: E402
     load_checkpoint,
     save_checkpoint,
 )
+from graspling.training.distillation.settings import SemiSettings  # noqa: E402
+from graspling.training.lessons import Lesson  # noqa: E402
 from graspling.training.losses import LossSettings  # noqa: E402
 from graspling.training.optimise import (  # noqa: E402
+    average_decay,
     learning_rate,
     make_optimiser,
     resolve_precision,
@@ -76,26 +82,23 @@ def test_training_learns_and_the_checkpoint_detects(bars: str, tmp_path: Path) -
     assert len(detector.detect(np.full((120, 160, 3), 40, np.uint8), top=3, threshold=0.0)) <= 3
 
 
+def test_a_card_of_joined_data_says_no_place(bars: str, tmp_path: Path) -> None:
+    both = f"{bars},strict=true + {bars},cache_mb=64"
+    card = load_checkpoint(loop.train(recipe(both, epochs=1), tmp_path))[1]
+    assert card.recipe["data"] == "cornell,strict=true + cornell"
+    assert card.trained_on.count("", open_dataset(bars).ids) > 6
+
+
 @pytest.mark.parametrize("optimiser", ["adamw", "ranger21"])
 def test_an_interrupted_run_ends_with_the_same_weights(
-    optimiser: str, bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimiser: str, bars: str, tmp_path: Path, ctrl_c: Callable[..., None]
 ) -> None:
+    """In the middle of a step: batch norm has seen the batch, the optimiser has not."""
     settings = recipe(bars, optimiser=optimiser)
     whole = loop.train(settings, tmp_path / "whole")
-
-    step, calls = loop.train_step, 0
-
-    def interrupted(*arguments: object) -> dict[str, float]:
-        nonlocal calls
-        calls += 1
-        if calls == 6:
-            raise KeyboardInterrupt
-        return step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "train_step", interrupted)
+    ctrl_c(Lesson, "supervised", call=6)
     with pytest.raises(KeyboardInterrupt):
         loop.train(settings, tmp_path / "parts")
-    monkeypatch.setattr(loop, "train_step", step)
     parts = loop.train(settings, tmp_path / "parts", resume=True)
 
     for name, value in weights(whole).items():
@@ -110,6 +113,47 @@ def test_an_interrupted_run_ends_with_the_same_weights(
             other["step"],
             pytest.approx(other["loss"], rel=1e-12),
         )
+
+
+def test_ctrl_c_while_validating_waits_for_the_verdict(
+    bars: str, tmp_path: Path, ctrl_c: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    ctrl_c(validation, "decode", call=1)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe(bars), tmp_path)
+    assert (tmp_path / "best.safetensors").exists()
+    rows = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(row)["kind"] for row in rows] == ["epoch", "validation"]
+    said = capfd.readouterr()
+    assert "stopping after this step; Ctrl-C again stops at once" in said.err
+    assert f"stopped at epoch 2; go on with --resume --out {tmp_path}" in said.out
+
+
+def test_ctrl_c_twice_stops_at_once_and_keeps_the_state_before(
+    bars: str, tmp_path: Path, ctrl_c: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    ctrl_c(Lesson, "supervised", call=6, times=2)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe(bars, checkpoint_seconds=0.0), tmp_path)
+    with safe_open(tmp_path / "last.safetensors", framework="pt") as file:
+        state = json.loads(file.metadata()["graspling_state"])
+    assert state["progress"]["step"] == 5
+    assert "go on with --resume" in capfd.readouterr().out
+    ctrl_c(Lesson, "supervised", call=2, times=2)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe(bars), tmp_path / "nothing")
+    assert "go on with" not in capfd.readouterr().out
+    assert not (tmp_path / "nothing" / "last.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_network_that_was_built_otherwise_is_not_gone_on_with(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.train(recipe(bars, epochs=1), tmp_path)
+    monkeypatch.setitem(NETWORKS, "graspling_s", NETWORKS["graspling_m"])
+    with pytest.raises(InputError, match="other layers than this release builds"):
+        loop.train(recipe(bars, epochs=1), tmp_path, resume=True)
 
 
 def test_a_killed_run_loses_what_came_after_the_last_state(
@@ -235,10 +279,17 @@ def test_average_follows_its_formula() -> None:
     network, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(1.0)
     average.weight.data.fill_(0.0)
-    update_average(average, network, 0.9, step=1000)
+    update_average(average, network, 0.9)
     assert average.weight.item() == pytest.approx(0.1)
-    update_average(average, network, 0.9, step=0)  # (1 + 0) / (10 + 0) = 0.1
-    assert average.weight.item() == pytest.approx(0.1 * 0.1 + 0.9)
+
+
+def test_an_average_follows_faster_at_first_but_not_a_trained_one_that_teaches() -> None:
+    settings = recipe("cornell:x")
+    assert average_decay(settings, 1000) == 0.9
+    assert average_decay(settings, 0) == pytest.approx(0.1)  # (1 + 0) / (10 + 0)
+    semi = dataclasses.replace(settings, semi=SemiSettings())
+    assert average_decay(semi, 0) == pytest.approx(0.1)  # of fresh weights
+    assert average_decay(dataclasses.replace(semi, init="trained.safetensors"), 0) == 0.9
 
 
 # Ten seconds and more, for their weights or for full resolution; each has a smaller sibling here.

@@ -34,6 +34,7 @@ def evaluate(options: Evaluate, command: str) -> None:
         refined=options.refine,
         gripper=options.gripper,
         threads=options.threads,
+        backend=options.backend,
     )
     result = evaluate_robust(
         detector,
@@ -48,9 +49,9 @@ def evaluate(options: Evaluate, command: str) -> None:
         progress=progress,
     )
     document = result.to_dict()
-    seen = set(detector.card.trained_on.ids) & {row.id for row in result.rows}
-    if seen and detector.card.trained_on.identity == dataset.identity:
-        warn(f"{result.model} may have been trained on {len(seen)} of these images")
+    seen = detector.card.trained_on.count(dataset.identity, {row.id for row in result.rows})
+    if seen:
+        warn(f"{result.model} was trained on {seen} of these images")
     write_json(document | {"command": command}, options.json)
     say(report(result, document), json_target=options.json)
     agreement = result.agreement()

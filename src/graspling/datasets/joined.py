@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from graspling.datasets.sample import Dataset, Frame, Labels
+from graspling.datasets.generated import Generated
+from graspling.datasets.grouping import tied
+from graspling.datasets.sample import Dataset, FileFault, Frame, Labels
 from graspling.errors import InputError
 
 
@@ -35,12 +37,15 @@ class Joined(Dataset):
         self.jaw_rule = parts[0].jaw_rule  # type: ignore[misc]
         self.terms = "; ".join(dict.fromkeys(part.terms for part in parts))  # type: ignore[misc]
         self.name = "+".join(dict.fromkeys(part.name for part in parts))
+        self.identity = " + ".join(part.identity for part in parts)
         named = list(enumerate(parts))
         self.ids = tuple(f"{k}/{i}" for k, part in named for i in part.ids)
         self.unlabelled_ids = tuple(f"{k}/{i}" for k, part in named for i in part.unlabelled_ids)
-        self.objects = {
-            f"{k}/{i}": f"{k}/{o}" for k, part in named for i, o in part.objects.items()
-        }
+        # an object that two parts of one kind call alike is the same one, as procedural ones are
+        self.objects = tied(
+            {f"{k}/{i}": names for k, part in named for i, names in _contents(part).items()},
+            {f"{k}/{i}": f"{k}/{name}" for k, part in named for i, name in part.objects.items()},
+        )
 
     def _part(self, sample_id: str) -> tuple[Dataset, str]:
         number, _, rest = sample_id.partition("/")
@@ -55,6 +60,29 @@ class Joined(Dataset):
         sample = part[inner]
         return Frame(sample.rgb, sample.depth, sample.mask, sample.intrinsics)
 
+    def labels(self, sample_id: str) -> Labels:
+        """The labels of an id, which its part keeps, or not."""
+        if sample_id not in self._known:
+            return super().labels(sample_id)  # says that it is not there
+        return self.read_labels(sample_id)
+
     def read_labels(self, sample_id: str) -> Labels:
         part, inner = self._part(sample_id)
         return part.labels(inner)
+
+    @property
+    def faults(self) -> list[FileFault]:
+        """Those of the parts."""
+        return [fault for part in self.parts for fault in part.faults]
+
+
+def _contents(part: Dataset) -> dict[str, list[str]]:
+    """What each frame shows: objects, named with the kind of their data."""
+    shown = {i: (name,) for i, name in part.objects.items()}
+    found = part.contents if isinstance(part, Generated) else shown
+    return {i: [f"{part.kind} {name}" for name in names] for i, names in found.items()}
+
+
+def parts_of(dataset: Dataset) -> list[Dataset]:
+    """The data sets that are joined in one, or the one."""
+    return dataset.parts if isinstance(dataset, Joined) else [dataset]

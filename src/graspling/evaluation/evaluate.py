@@ -111,7 +111,7 @@ class Result:
         subset: the images that were asked for.
         unlabelled: ids of the subset without a single label rectangle; they cannot be judged.
         model, seed, crop: of the model, from its card.
-        trained_on: how many of the judged ids the card lists as training.
+        trained_on: how many of the judged ids the weights learned from, as far as the card knows.
         data: name of the data set.
         jaw_rule: see graspling.evaluation.rectangle.JAW_RULES.
         silence: of the images in which nothing can be grasped.
@@ -245,8 +245,6 @@ def evaluate(
     if not judged:
         raise InputError(f"none of the {len(chosen.ids)} images has a label to judge by")
     card = detector.card
-    same = card.trained_on.identity == dataset.identity
-    training = set(card.trained_on.ids if same else ())
     return Result(
         judged=tuple(judged),
         rule=rule or Rule(),
@@ -255,7 +253,7 @@ def evaluate(
         model=card.name,
         seed=card.seed,
         crop=card.preparation.crop,
-        trained_on=sum(one.id in training for one in judged),
+        trained_on=card.trained_on.count(dataset.identity, [one.id for one in judged]),
         data=dataset.name,
         jaw_rule=dataset.jaw_rule,
         silence=Silence(len(quiet), quiet.count(0), sum(quiet)),

@@ -40,10 +40,8 @@ def make_card(
 ) -> Card:
     """The card of what this run will produce, without scores yet."""
     settings = recipe.to_dict()
-    # Where files lie and are kept on this machine says nothing to the reader of a card; how they
-    # are read does.
-    options = [word for word in recipe.data.split(",")[1:] if not word.startswith("cache_")]
-    settings["data"] = ",".join([dataset.kind, *options])
+    settings["data"] = _described(recipe.data)
+    settings["unlabelled"] = [_described(name) for name in recipe.unlabelled]
     settings["init"] = Path(recipe.init).name
     return Card(
         name=f"{recipe.network}-{dataset.kind}-{recipe.modality}",
@@ -66,6 +64,18 @@ def make_card(
         recipe=settings,
         seed=recipe.seed,
     )
+
+
+def _described(spec: str) -> str:
+    """A data set without its place: where files lie and are kept on this machine says nothing to
+    the reader of a card; of what kind they are and how they are read does."""
+    parts = []
+    for part in spec.split(" + "):
+        folder, *options = part.split(",")
+        kind, colon, _ = folder.partition(":")
+        kept = [word for word in options if not word.startswith("cache_")]
+        parts.append(",".join([kind.strip() if colon else "folder of frames", *kept]))
+    return " + ".join(parts)
 
 
 def _height_range(recipe: Recipe, dataset: Dataset) -> tuple[float, float] | None:
@@ -113,12 +123,15 @@ def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
     return network.eval(), card
 
 
-def initialise(network: GraspNetwork, name: str | Path) -> None:
+def initialise(network: GraspNetwork, name: str | Path) -> TrainedOn:
     """Start from a checkpoint or a shipped model's safetensors, of this modality or another.
 
     Where the source sees other channels, the first layer takes over those that both see, and
     channels that the source never saw start at zero: the network begins with the source's answers.
     Layers of another shape otherwise keep their fresh weights.
+
+    Returns:
+        What the source learned from.
 
     Raises:
         InputError: no such file, or another network.
@@ -136,6 +149,7 @@ def initialise(network: GraspNetwork, name: str | Path) -> None:
         elif _reads_image(weight, source) and _reads_image(ours[key], network):
             ours[key] = _as_first_layer(weight, ours[key])
     network.load_state_dict(ours)
+    return card.trained_on
 
 
 def _reads_image(weight: Tensor, network: GraspNetwork) -> bool:

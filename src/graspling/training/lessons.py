@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from graspling.card import Card
+from graspling.card import Card, TrainedOn
 from graspling.datasets.sample import Dataset
 from graspling.image import Preparation
 from graspling.networks.base import GraspNetwork
@@ -25,11 +25,13 @@ class Lesson:
 
     Attributes:
         extra: what is trained or kept beside the network (adapters); nothing here.
+        before: what others that teach the network have learned from.
     """
 
     def __init__(self, criterion: GraspLoss, precision: str) -> None:
         self.criterion, self.precision = criterion, precision
         self.extra: nn.Module = nn.Module()
+        self.before: tuple[TrainedOn, ...] = ()
 
     def __call__(self, network: GraspNetwork, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch and its parts for the log, all scalars."""

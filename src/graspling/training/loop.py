@@ -20,7 +20,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -29,82 +28,30 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from graspling.datasets import open_dataset
-from graspling.datasets.sample import Dataset
-from graspling.datasets.splits import Splits, label_fraction
 from graspling.errors import GrasplingError, InputError
 from graspling.files import write_text
 from graspling.image import Preparation
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
-from graspling.training.batches import Batch, check_images
+from graspling.training.batches import Batch
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.distillation.build import make_batches, make_lesson
+from graspling.training.interrupt import Interrupt, Stopped
 from graspling.training.lessons import Lesson
 from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
 from graspling.training.optimise import (
+    average_decay,
     learning_rate,
     make_optimiser,
     resolve_precision,
     update_average,
 )
+from graspling.training.part import open_data
 from graspling.training.processes import start
 from graspling.training.recipe import Recipe
 from graspling.training.state import Progress, load_state, save_state
 from graspling.training.validation import picture, validate
-
-
-@dataclass(frozen=True)
-class Part:
-    """The ids that a run works on, and where they come from.
-
-    Attributes:
-        train: whose labels are used.
-        val: to validate on.
-        split: where they come from.
-        rest: of the training part beyond the recipe's fraction: images whose labels are not used.
-    """
-
-    train: tuple[str, ...]
-    val: tuple[str, ...]
-    split: Splits | None
-    rest: tuple[str, ...] = ()
-
-
-def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
-    """Training and validation ids that the recipe asks for."""
-    split = dataset.split(recipe.split) if recipe.split not in ("", "all") else None
-    train: tuple[str, ...] = dataset.ids
-    val: tuple[str, ...] = ()
-    if split is not None:
-        fold = split.fold(recipe.fold)
-        train, val = fold.train, fold.val
-    rest: tuple[str, ...] = ()
-    if recipe.fraction < 1:
-        whole, train = train, tuple(label_fraction(train, recipe.fraction, recipe.seed))
-        chosen = set(train)
-        rest = tuple(i for i in whole if i not in chosen)
-    most = recipe.limit or None
-    return Part(train[:most], val[:most], split, rest[:most])
-
-
-def open_data(recipe: Recipe) -> tuple[Dataset, Part]:
-    """The data set and what a recipe takes of it, after a look at the first image of each of the
-    data sets that are joined in it.
-
-    Raises:
-        InputError: they cannot be used, or lack an image that the recipe's networks look at.
-    """
-    dataset = open_dataset(recipe.data)
-    part = choose_ids(dataset, recipe)
-    specs = recipe.data.split(" + ")
-    for number, spec in enumerate(specs):
-        own = (i for i in part.train if len(specs) == 1 or i.startswith(f"{number}/"))
-        first = next(own, None)
-        if first is not None:
-            check_images(dataset[first], recipe.modality, f"data {spec}")
-    return dataset, part
 
 
 def train_step(
@@ -141,8 +88,9 @@ def train(
 ) -> Path:
     """Train a network; returns the checkpoint to use.
 
-    Ctrl-C saves the state first; a killed process loses at most ``checkpoint_seconds``. With
-    ``resume``, the run goes on and ends with the same weights as one that was never interrupted.
+    Ctrl-C saves the state after the step or validation under way; a second one, or a kill, loses
+    at most ``checkpoint_seconds``. With ``resume``, the run goes on and ends with the same weights
+    as one that was never interrupted.
     ``devices`` and ``nodes`` divide the work, not the result (see graspling.training.processes);
     the first process writes, and ``out`` must be seen by all. ``go_on`` says after Ctrl-C what
     makes a run go on that is part of another one; by default ``--resume --out OUT``.
@@ -160,8 +108,7 @@ def train(
         modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
     )
     network = build(recipe.network, recipe.modality, **recipe.variant)
-    if recipe.init:
-        initialise(network, recipe.init)
+    before = [initialise(network, recipe.init)] if recipe.init else []
     team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
     precision = resolve_precision(recipe.precision, team.device)
     if recipe.threads:
@@ -190,7 +137,9 @@ def train(
         card = make_card(recipe, network, preparation, dataset, part.train, part.split)
         # by its run, or the models of two runs could not be told apart, nor from a shipped one
         card = dataclasses.replace(
-            lesson.describe(card), name=f"{card.name}-{folder.resolve().name}"
+            lesson.describe(card),
+            name=f"{card.name}-{folder.resolve().name}",
+            trained_on=card.trained_on.after(*before, *lesson.before),
         )
 
     def save() -> None:
@@ -233,51 +182,58 @@ def train(
     saved = began = time.monotonic()
     earlier = progress.seconds
     try:
-        while progress.epoch < recipe.epochs:
-            network.train()
-            waited, started, done = batches.seconds_waited, time.monotonic(), 0
-            for batch in batches.epoch(progress.epoch, progress.batch):
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate(recipe, progress.step, steps)
-                team.seed(recipe.seed, progress.step)
-                losses = train_step(trained, batch.to(team.device), lesson, optimiser, team.mean)
-                progress.step += 1
-                progress.batch += 1
-                done += 1
-                if average is not None:
-                    update_average(average, network, recipe.ema, progress.step)
-                for name, value in losses.items():
-                    progress.losses[name] = progress.losses.get(name, 0.0) + value
-                bar.update(images)
-                progress.seconds = earlier + time.monotonic() - began
-                if time.monotonic() - saved > recipe.checkpoint_seconds:
-                    save()
-                    saved = time.monotonic()
-            elapsed = max(time.monotonic() - started, 1e-9)
-            means = {k: v / max(progress.batch, 1) for k, v in progress.losses.items()}
-            if team.first:
-                log.write(
-                    "epoch",
-                    epoch=progress.epoch + 1,
-                    step=progress.step,
-                    **lesson.summary(means),
-                    lr=optimiser.param_groups[0]["lr"],
-                    precision=precision,
-                    images_per_second=done * images / elapsed,
-                    waiting_share=(batches.seconds_waited - waited) / elapsed,
-                    seconds=progress.seconds,
-                )
-            progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
-            if team.first:
-                judge(final=progress.epoch == recipe.epochs)
-    except KeyboardInterrupt:
+        with Interrupt(team.any, aloud=team.first) as interrupt:
+            while progress.epoch < recipe.epochs:
+                network.train()
+                waited, started, done = batches.seconds_waited, time.monotonic(), 0
+                for batch in batches.epoch(progress.epoch, progress.batch):
+                    for group in optimiser.param_groups:
+                        group["lr"] = learning_rate(recipe, progress.step, steps)
+                    team.seed(recipe.seed, progress.step)
+                    losses = train_step(
+                        trained, batch.to(team.device), lesson, optimiser, team.mean
+                    )
+                    progress.step += 1
+                    progress.batch += 1
+                    done += 1
+                    if average is not None:
+                        update_average(average, network, average_decay(recipe, progress.step))
+                    for name, value in losses.items():
+                        progress.losses[name] = progress.losses.get(name, 0.0) + value
+                    bar.update(images)
+                    progress.seconds = earlier + time.monotonic() - began
+                    interrupt.check()
+                    if time.monotonic() - saved > recipe.checkpoint_seconds:
+                        save()
+                        saved = time.monotonic()
+                elapsed = max(time.monotonic() - started, 1e-9)
+                means = {k: v / max(progress.batch, 1) for k, v in progress.losses.items()}
+                if team.first:
+                    log.write(
+                        "epoch",
+                        epoch=progress.epoch + 1,
+                        step=progress.step,
+                        **lesson.summary(means),
+                        lr=optimiser.param_groups[0]["lr"],
+                        precision=precision,
+                        images_per_second=done * images / elapsed,
+                        waiting_share=(batches.seconds_waited - waited) / elapsed,
+                        seconds=progress.seconds,
+                    )
+                progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
+                if team.first:
+                    judge(final=progress.epoch == recipe.epochs)
+                interrupt.check()
+    except KeyboardInterrupt as pressed:
         if not team.first:
             # quietly: anything else would have the first process killed before it has saved
             raise SystemExit(0) from None
-        save()
+        if isinstance(pressed, Stopped):
+            save()
         bar.close()
-        go_on = go_on or f"--resume --out {folder}"
-        tqdm.write(f"stopped at epoch {progress.epoch + 1}; go on with {go_on}")
+        if last.exists():
+            at = min(progress.epoch + 1, recipe.epochs)
+            tqdm.write(f"stopped at epoch {at}; go on with {go_on or f'--resume --out {folder}'}")
         raise
     save()
     bar.close()

@@ -38,10 +38,17 @@ def one_cycle(highest: float, step: int, steps: int) -> float:
     return highest * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * share)) / 2)
 
 
+def average_decay(recipe: Recipe, step: int) -> float:
+    """Decay of the moving average after so many steps. It follows faster while there are few of
+    them; but where the average teaches, and has learned before, it keeps what it knows."""
+    if recipe.semi is not None and recipe.init:
+        return recipe.ema
+    return min(recipe.ema, (1 + step) / (10 + step))
+
+
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights; it follows faster while there are few steps."""
-    decay = min(decay, (1 + step) / (10 + step))
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Exponential moving average of the weights."""
     ours, theirs = average.state_dict(), network.state_dict()
     floating = [key for key in ours if ours[key].is_floating_point()]
     torch._foreach_lerp_([ours[k] for k in floating], [theirs[k] for k in floating], 1 - decay)

@@ -50,8 +50,18 @@ class Alone:
         """The mean over all processes of a tensor without gradient."""
         return value
 
+    def any(self, value: bool) -> bool:
+        """Whether it is true in any process."""
+        return bool(self.mean(torch.tensor(float(value), device=self.device)) > 0)
+
     def seed(self, seed: int, step: int) -> None:
-        """Before each step: what dropout draws from."""
+        """Before each step: what dropout draws from.
+
+        Drawn anew from (seed, step, rank), so that the state of a run need not hold what every
+        process and device has drawn so far.
+        """
+        words = np.random.SeedSequence([seed, step, self.rank]).generate_state(2, np.uint32)
+        torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
     def finish(self) -> None:
         """Wait until the first process is done, and part."""
@@ -97,12 +107,6 @@ class Several(Alone):
     def mean(self, value: Tensor) -> Tensor:
         reduced: Tensor = self._fabric.all_reduce(value.detach(), reduce_op="mean")
         return reduced
-
-    def seed(self, seed: int, step: int) -> None:
-        """Drawn anew at each step from (seed, step, rank), so that the state of a run need not
-        hold what every process has drawn so far."""
-        words = np.random.SeedSequence([seed, step, self.rank]).generate_state(2, np.uint32)
-        torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
     def finish(self) -> None:
         self._fabric.barrier()

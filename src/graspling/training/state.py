@@ -51,7 +51,8 @@ class Progress:
         standard error of the highest is a candidate, and the lowest loss decides among them.
         """
         self.highest = max(self.highest, accuracy)
-        least = self.highest - math.sqrt(self.highest * (1 - self.highest) / n)
+        # none with a label: the loss, of the quality alone, decides
+        least = self.highest - math.sqrt(self.highest * (1 - self.highest) / max(n, 1))
         better = accuracy >= least and (loss < self.best_loss or self.best_accuracy < least)
         if better:
             self.best_accuracy, self.best_loss = accuracy, loss
@@ -130,9 +131,15 @@ def load_state(
     def part(prefix: str) -> dict[str, Tensor]:
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    network.load_state_dict(part("network."))
-    if average is not None:
-        average.load_state_dict(part("average."))
+    try:
+        network.load_state_dict(part("network."))
+        if average is not None:
+            average.load_state_dict(part("average."))
+    except RuntimeError:
+        raise InputError(
+            f"cannot resume from {path}: its network has other layers than this release builds "
+            "under that name; use the release that began it, or another output folder"
+        ) from None
     state: dict[int, dict[str, Any]] = {}
     for name, value in part("optimiser.").items():
         number, key = name.split(".", 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,7 @@ def test_distillation_helps_where_labels_are_few(bars: str, teacher: Path, tmp_p
 
 
 def test_an_interrupted_distillation_ends_with_the_same_weights(
-    bars: str, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bars: str, teacher: Path, tmp_path: Path, ctrl_c: Callable[..., None]
 ) -> None:
     """With adapters, whose weights belong to the state."""
     terms = {
@@ -125,19 +127,9 @@ def test_an_interrupted_distillation_ends_with_the_same_weights(
     }
     settings = taught(recipe(bars), teacher=str(teacher), terms=terms, alpha=None)
     whole = loop.train(settings, tmp_path / "whole")
-    step, calls = loop.train_step, 0
-
-    def interrupted(*arguments: Any) -> dict[str, float]:
-        nonlocal calls
-        calls += 1
-        if calls == 6:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    monkeypatch.setattr(loop, "train_step", interrupted)
+    ctrl_c(Distillation, "supervised", call=6)
     with pytest.raises(KeyboardInterrupt):
         loop.train(settings, tmp_path / "parts")
-    monkeypatch.setattr(loop, "train_step", step)
     parts = loop.train(settings, tmp_path / "parts", resume=True)
     one, other = (load_checkpoint(path)[0].state_dict() for path in (whole, parts))
     assert all(torch.equal(one[k], other[k]) for k in one)
@@ -168,6 +160,36 @@ def test_the_cache_holds_what_the_teacher_says(
     assert all(torch.equal(one[k], other[k]) for k in one)
 
 
+def test_a_cache_knows_all_that_the_teacher_sees(bars: str, teacher: Path, tmp_path: Path) -> None:
+    """What has another augmentation, precision or place is kept apart."""
+    settings = taught(recipe(bars, epochs=1, hidden_focal=0.0), teacher=str(teacher), views=1)
+    settings = taught(settings, cache=str(tmp_path / "cache"))
+    kind, _, place = bars.partition(":")
+    shutil.copytree(place.split(",")[0], tmp_path / "copy")
+    copy = f"{kind}:{tmp_path / 'copy'},depth=none"
+    for number, changes in enumerate(
+        ({}, {"hidden_focal": 0.5}, {"precision": "bf16"}, {"data": copy})
+    ):
+        loop.train(dataclasses.replace(settings, **changes), tmp_path / f"run {number}")
+        assert len(list((tmp_path / "cache").iterdir())) == number + 1
+
+
+def test_the_card_knows_what_its_teacher_and_its_first_weights_have_seen(
+    bars: str, teacher: Path, tmp_path: Path
+) -> None:
+    theirs = set(load_checkpoint(teacher)[1].trained_on.ids)
+    settings = taught(recipe(bars, epochs=1, fold=1), teacher=str(teacher))
+    card = load_checkpoint(loop.train(settings, tmp_path / "taught"))[1]
+    only = theirs - set(card.trained_on.ids)
+    assert only and card.trained_on.before == {"": tuple(sorted(only))}
+    # of the weights that start from these, too
+    later = recipe(bars, "ggcnn_student_v2", epochs=1, fold=1, init=str(tmp_path / "taught/best"))
+    later = dataclasses.replace(later, init=str(tmp_path / "taught" / "best.safetensors"))
+    found = load_checkpoint(loop.train(later, tmp_path / "later"))[1].trained_on
+    assert found.before == card.trained_on.before
+    assert found.count("", theirs) == len(theirs)
+
+
 def test_a_cache_that_would_never_be_read_is_refused(bars: str, teacher: Path) -> None:
     settings = taught(recipe(bars), teacher=str(teacher), cache="somewhere")
     with pytest.raises(InputError, match="views above 0"):
@@ -185,7 +207,9 @@ def test_semi_supervision_runs_in_two_phases_and_logs_its_pseudo_labels(
     rows = log(tmp_path, "epoch")
     assert len(log(tmp_path / "pretrained", "epoch")) == 3 and len(rows) == 2
     assert 0 < rows[-1]["accepted"] <= 1 and 0 <= rows[-1]["agreement"] <= 1
-    assert len(load_checkpoint(best)[1].trained_on.ids) == 5  # the labelled ones alone
+    card = load_checkpoint(best)[1]
+    assert len(card.trained_on.ids) == 5  # the labelled ones alone
+    assert card.recipe["unlabelled"] == ["cornell,depth=none"]  # nothing of this machine
     with pytest.raises(InputError, match="--resume"):
         semi_supervise(settings, tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ import yaml
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
 from graspling.cli import main  # noqa: E402
+from graspling.datasets import open_dataset  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.training import loop  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
+from graspling.training.distillation.unlabelled import open_pool  # noqa: E402
+from graspling.training.lessons import Lesson  # noqa: E402
 from graspling.training.log import read_log  # noqa: E402
 from graspling.training.recipe import Recipe, load_recipe  # noqa: E402
 
@@ -101,17 +105,19 @@ def test_a_folder_gives_the_images_that_the_recipe_takes(bars: str, tmp_path: Pa
     assert read_log(tmp_path / "run" / "log.jsonl")
 
 
-def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after so many steps of training."""
-    left, real = [steps], loop.train_step
-
-    def step(*given: Any, **more: Any) -> dict[str, float]:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return real(*given, **more)
-
-    monkeypatch.setattr(loop, "train_step", step)
+def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Path) -> None:
+    """Those that it is validated and tested by lie in the same folder."""
+    own = tmp_path / "own"
+    shutil.copytree(bars.partition(":")[2].split(",")[0], own)
+    frames(own, "rgb")
+    for spec in (f"cornell:{own},depth=none", f"{bars} + cornell:{own},depth=none"):
+        dataset = open_dataset(spec)
+        free = {f"pcd{name.rpartition('/')[2]}r" for name in dataset.unlabelled_ids}
+        pool = open_pool(dataset, spec, (), (str(own),), "rgb")
+        found = {name for _, name in pool.items}
+        assert found == free | {f"{number}_rgb" for number in range(4)}
+        pool = open_pool(dataset, spec, (), (f"cornell:{own},depth=none,strict=true",), "rgb")
+        assert {f"pcd{name}r" for _, name in pool.items} == free
 
 
 Call = Callable[..., tuple[int, str]]
@@ -133,14 +139,19 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.mark.parametrize(("steps", "phase"), [(1, 1), (5, 2)])
 @pytest.mark.parametrize("named", [True, False])
 def test_after_a_stop_in_either_phase_there_is_a_way_on(
-    steps: int, phase: int, named: bool, bars: str, tmp_path: Path, call: Call
+    steps: int,
+    phase: int,
+    named: bool,
+    bars: str,
+    tmp_path: Path,
+    call: Call,
+    ctrl_c: Callable[..., None],
 ) -> None:
     out = tmp_path / "run"
     words = ["semi", "semi_graspling", "--data", bars, "--split", "image-wise", "--quick"]
     words += ["--set", "threads=1", "modality=rgb", "--out", str(out)]
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(steps, patch)
-        status, said = call(*words)
+    ctrl_c(Lesson, "supervised", call=steps)
+    status, said = call(*words)
     assert status != 0 and f"go on with --resume --out {out}\n" in said
     assert (out / "last.safetensors").exists() == (phase == 2)
     status, said = call(*words)
@@ -153,16 +164,15 @@ def test_after_a_stop_in_either_phase_there_is_a_way_on(
 
 
 def test_a_corrected_setting_goes_on_after_a_stop_in_the_first_phase(
-    bars: str, tmp_path: Path, call: Call
+    bars: str, tmp_path: Path, call: Call, ctrl_c: Callable[..., None]
 ) -> None:
     """Frames that vanish meanwhile end the run; others take their place."""
     out = tmp_path / "run"
     first, second = (frames(tmp_path / name, "rgb") for name in ("first", "second"))
     words = ["semi", "semi_graspling", "--data", bars, "--quick", "--out", out]
     words += ["--set", "threads=1", "modality=rgb"]
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(3, patch)
-        call(*words, "--unlabelled", first)
+    ctrl_c(Lesson, "supervised", call=3)
+    call(*words, "--unlabelled", first)
     for file in first.iterdir():
         file.unlink()
     status, said = call("semi", "--resume", "--out", out)

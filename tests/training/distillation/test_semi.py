@@ -126,6 +126,25 @@ def test_mixup_is_a_weighted_mean_with_the_larger_part_first() -> None:
     torch.testing.assert_close(quality, share, atol=0.02, rtol=0)
 
 
+def test_where_only_grasps_are_asked_for_only_grasps_are_mixed() -> None:
+    """Angle and width beside a grasp mean nothing, so they take no part in the mean."""
+    torch.manual_seed(1)
+    semi = lesson(Fixed(answers()), confidence=0.5, mixup=0.75)
+    semi.criterion = GraspLoss(LossSettings(outside=0.0))
+    free = free_images((None,) * 3)
+    pseudo, accepted, _ = semi.pseudo_labels(free)
+    # two images without a grasp, and two that are sure of the same one
+    mixed = semi.mixed(labelled(2), free, pseudo, accepted)
+    sure = pseudo[0, 0] > 0.25
+    for row in range(4):
+        inside = mixed.inside[row]
+        assert not inside.any() or torch.equal(inside, sure)
+        torch.testing.assert_close(
+            mixed.target[row, 1:, inside], pseudo[0][1:, inside], atol=1e-3, rtol=0
+        )
+    assert mixed.inside.any((1, 2)).sum() > 2  # some of the empty ones, too
+
+
 def test_loss_is_labelled_plus_gamma_times_unlabelled_and_the_teacher_stays() -> None:
     teacher, student = Fixed(answers()), Fixed(torch.zeros(5, 4, SIDE, SIDE))
     semi = lesson(teacher, confidence=0.5, mixup=0.0, weight=3.0, ramp=4)

@@ -66,19 +66,11 @@ def test_a_critic_learns_what_holds_and_says_so_surely(bars, tmp_path):
         load_critic(tmp_path / "critic.onnx")
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(bars, tmp_path):
+def test_an_interrupted_run_ends_with_the_same_weights(bars, tmp_path, ctrl_c):
     small = recipe(bars, epochs=2, batch=64, limit=200, checkpoint_seconds=0.0)
     run(CriticTask(small), tmp_path / "whole")
     task = CriticTask(small)
-    real, done = task.loss, []
-
-    def stop(batch, epoch):
-        if len(done) == 4:
-            raise KeyboardInterrupt
-        done.append(epoch)
-        return real(batch, epoch)
-
-    task.loss = stop
+    ctrl_c(task, "loss", call=5)
     with pytest.raises(KeyboardInterrupt):
         run(task, tmp_path / "parts")
     with pytest.raises(InputError, match="--resume"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graspling.datasets.augment import Augmentation
+from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.errors import InputError
 from graspling.image import Preparation
@@ -119,8 +120,13 @@ def make_lesson(
                     "otherwise the teacher never sees an image twice"
                 )
             batches.views = settings.views or 1  # without augmentation all views are one
-            images = (recipe.data, recipe.unlabelled, recipe.split, recipe.fold, recipe.fraction)
-            how = (batches.preparation, recipe.augmentation, recipe.limit, recipe.seed)
-            cache = OutputCache(settings.cache, teacher.path, (*images, *how))
+            how = (batches.preparation, recipe.augmentation, recipe.hidden_focal, recipe.seed)
+            sources = [*parts_of(batches.dataset)]
+            if isinstance(batches, MixedBatches):
+                sources += batches.pool.sources
+            # the same words may name another folder elsewhere
+            where = [str(source.root.resolve()) for source in sources]
+            told = (recipe.data, recipe.unlabelled, where, precision)
+            cache = OutputCache(settings.cache, teacher.path, (*how, *told))
         return Distillation(settings, network, teacher, criterion, precision, recipe.size, cache)
     return Lesson(criterion, precision)

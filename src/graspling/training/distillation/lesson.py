@@ -66,6 +66,7 @@ class Distillation(Lesson):
         if not settings.terms:
             raise InputError("distill: the recipe has no terms; expected labels, outputs, ...")
         self.settings, self.teacher, self.cache = settings, teacher, cache
+        self.before = (teacher.card.trained_on,)
         # a term without weight costs nothing
         self.terms = {n: t for n, t in settings.terms.items() if settings.weight(t) > 0}
         pairs = [pair for term in self.terms.values() for pair in term.taps]

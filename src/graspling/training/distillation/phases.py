@@ -10,7 +10,8 @@ import yaml
 from graspling.errors import InputError
 from graspling.files import write_text
 from graspling.training.distillation.build import make_pool
-from graspling.training.loop import open_data, train
+from graspling.training.loop import train
+from graspling.training.part import open_data
 from graspling.training.recipe import Recipe
 
 # Where the supervised phase is written, inside the run's folder.

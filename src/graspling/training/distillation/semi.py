@@ -133,10 +133,18 @@ class SemiSupervision(Lesson):
         beta = torch.distributions.Beta(self.settings.mixup, self.settings.mixup)
         share = beta.sample((len(partner),))
         share = torch.maximum(share, 1 - share).to(whole.image.device)[:, None, None, None]
+        target = share * whole.target + (1 - share) * whole.target[partner]
+        if self.criterion.settings.outside == 0:
+            # angle and width beside a grasp are nobody's: only those that are meant are mixed
+            mine = share * whole.inside[:, None]
+            theirs = (1 - share) * whole.inside[partner][:, None]
+            meant = mine * whole.target + theirs * whole.target[partner]
+            meant = meant / (mine + theirs).clamp(min=1e-6)
+            target = torch.cat([target[:, :1], meant[:, 1:]], dim=1)
         return dataclasses.replace(
             whole,
             image=share * whole.image + (1 - share) * whole.image[partner],
-            target=share * whole.target + (1 - share) * whole.target[partner],
+            target=target,
             inside=whole.inside | whole.inside[partner],
             ignored=whole.ignored | whole.ignored[partner],
         )

@@ -24,7 +24,8 @@ def output_distance(
     LiteGrasp: L_od, equation 3).
 
     The sum over quality, cos 2a, sin 2a and width of the mean over pixels, weighted as the recipe
-    weighs the same maps against the labels, so that both losses have one scale.
+    weighs the same maps against the labels. Quality and width are compared as they are, also where
+    the recipe takes cross-entropy and logarithms against the labels.
 
     Args:
         student: activated maps (N, 4, H, W).

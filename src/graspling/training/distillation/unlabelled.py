@@ -10,6 +10,7 @@ import dataclasses
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from graspling.datasets import DATASETS, open_dataset
 from graspling.datasets.augment import Augmentation, generator
+from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
 from graspling.evaluation.rectangle import JawRule
@@ -51,6 +53,17 @@ class Pool:
         """By which those with labels are judged."""
         return self.items[0][0].jaw_rule if self.items else "half"
 
+    @cached_property
+    def sources(self) -> tuple[Dataset, ...]:
+        """The data sets that images come from, in the order in which they were given."""
+        return tuple(dict.fromkeys(dataset for dataset, _ in self.items))
+
+    def name(self, number: int) -> str:
+        """What tells an image from all others, whatever else lies in its folder; the same on
+        every machine."""
+        dataset, sample_id = self.items[number]
+        return f"unlabelled {self.sources.index(dataset)}/{sample_id}"
+
     def truth(self, number: int) -> Grasps | None:
         """The labels of an image where they are known."""
         dataset, sample_id = self.items[number]
@@ -63,7 +76,8 @@ def open_pool(
     """The images that a run may use without labels.
 
     Of another data set everything counts as unlabelled, frames without labels first; of the run's
-    own data set only the ``rest`` and the frames without labels, never a validation or test image.
+    own data set only the ``rest`` and the frames without labels, never a validation or test image,
+    under whatever name its folder is given.
 
     Args:
         dataset: that the run trains on.
@@ -77,12 +91,14 @@ def open_pool(
         InputError: a data set or folder without images, or with images that cannot be used.
     """
     items = [(dataset, sample_id) for sample_id in rest]
+    places = {(part.kind, part.root.resolve()) for part in parts_of(dataset)}
+    labelled = _files(dataset, dataset.ids) if further else set()
     for name in further:
         other = dataset if name == spec else _opened(name, modality)
         ids = other.unlabelled_ids
-        same = other is dataset or other.root.resolve() == dataset.root.resolve()
-        if not same and not ids:
-            ids = other.ids
+        if other is not dataset and (other.kind, other.root.resolve()) not in places:
+            # of images that are read in another way files tell which are the run's own
+            ids = tuple(i for i in ids or other.ids if labelled.isdisjoint(_files(other, [i])))
         if not ids:
             raise InputError(
                 f"--unlabelled {name}: no frame without labels in it; give other images than those "
@@ -91,6 +107,10 @@ def open_pool(
         _look(other, ids[0], name, modality)
         items += [(other, sample_id) for sample_id in ids]
     return Pool(tuple(items), len(rest))
+
+
+def _files(dataset: Dataset, ids: Sequence[str]) -> set[Path]:
+    return {file.resolve() for sample_id in ids for file in dataset.files(sample_id)}
 
 
 def _opened(name: str, modality: str) -> Dataset:
@@ -177,7 +197,7 @@ class MixedBatches(Batches):
             target=torch.cat([batch.target, blank[0]]),
             inside=torch.cat([batch.inside, blank[1]]),
             ignored=torch.cat([batch.ignored, ~blank[1]]),
-            ids=batch.ids + tuple(f"{self.pool.items[i][0].name}/{i}" for i in chosen),
+            ids=batch.ids + tuple(self.pool.name(i) for i in chosen),
         )
 
     def free(self, chosen: Sequence[int], number: int) -> Free:
@@ -185,11 +205,12 @@ class MixedBatches(Batches):
         assert self.strong is not None
         weak, strong, turns, truths = [], [], [], []
         for i in chosen:
-            sample, tensor, extra, affine, focal = self._weak(i, number)
-            name = self.pool.items[i][1]
-            rng = np.random.default_rng([self.seed, number, zlib.crc32(name.encode()), _STRONG])
+            sample, tensor, extra, affine, hidden = self._weak(i, number)
+            name = zlib.crc32(self.pool.name(i).encode())
+            rng = np.random.default_rng([self.seed, number, name, _STRONG])
             changed, geometry = _bearable(self.strong, sample)(sample, rng)
             both = compose(geometry, extra)
+            focal = None if hidden else changed.focal
             prepared = self.preparation(changed.rgb, changed.depth, extra=both, focal=focal)
             weak.append(tensor)
             strong.append(prepared.tensor)
@@ -206,16 +227,17 @@ class MixedBatches(Batches):
 
     def _weak(
         self, i: int, view: int
-    ) -> tuple[Sample, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], float | None]:
+    ) -> tuple[Sample, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], bool]:
         """The sample and input, augmented as labelled ones are; the affine frame -> frame of the
-        augmentation and that from the frame to the input; the focal length that was told."""
+        augmentation and that from the frame to the input; whether the focal length was hidden."""
         dataset, sample_id = self.pool.items[i]
         sample = dataset[sample_id]
-        rng = generator(self.seed, view, f"{i}/{sample_id}")
+        rng = generator(self.seed, view, self.pool.name(i))
         sample, extra = _bearable(self.augmentation, sample)(sample, rng)
-        focal = sample.focal if rng.random() >= self.hidden_focal else None
+        hidden = bool(rng.random() < self.hidden_focal)
+        focal = None if hidden else sample.focal
         prepared = self.preparation(sample.rgb, sample.depth, extra=extra, focal=focal)
-        return sample, prepared.tensor, extra, prepared.affine, focal
+        return sample, prepared.tensor, extra, prepared.affine, hidden
 
 
 def _bearable(augmentation: Augmentation, sample: Sample) -> Augmentation:

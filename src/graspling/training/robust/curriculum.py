@@ -267,7 +267,7 @@ class GraspTask:
                 split_hash=self.split.hash,
                 ids=self.train.ids,
                 identity=self.dataset.identity,
-            ),
+            ).after(self.critic_card.trained_on),
             recipe=settings,
             seed=self.recipe.seed,
             score=found.accuracy,

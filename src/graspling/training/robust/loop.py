@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from graspling.errors import GrasplingError, InputError
 from graspling.files import write_text
+from graspling.training.interrupt import Interrupt, Stopped
 from graspling.training.log import Log
 from graspling.training.state import Progress, load_state, save_state
 
@@ -116,52 +117,62 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
     saved = began = time.monotonic()
     earlier = progress.seconds
     try:
-        while progress.epoch < task.epochs:
-            network.train()
-            started, done = time.monotonic(), 0
-            if progress.batch == 0 and task.forget_best(progress.epoch):
-                progress.highest = progress.best_accuracy = -1.0
-                progress.best_loss = float("inf")
-            for batch in task.batches(progress.epoch, progress.batch):
-                for group in optimiser.param_groups:
-                    group["lr"] = task.rate(progress.step, progress.epoch)
-                loss, parts = task.loss(batch, progress.epoch)
-                _update(network, optimiser, loss)
-                progress.step += 1
-                progress.batch += 1
-                done += 1
-                for name, value in {"loss": loss, **parts}.items():
-                    progress.losses[name] = progress.losses.get(name, 0.0) + value.item()
-                bar.update(task.batch)
-                progress.seconds = earlier + time.monotonic() - began
-                if time.monotonic() - saved > task.checkpoint_seconds:
-                    save()
-                    saved = time.monotonic()
-            elapsed = max(time.monotonic() - started, 1e-9)
-            log.write(
-                "epoch",
-                epoch=progress.epoch + 1,
-                step=progress.step,
-                **{k: v / max(progress.batch, 1) for k, v in progress.losses.items()},
-                lr=optimiser.param_groups[0]["lr"],
-                images_per_second=done * task.batch / elapsed,
-                seconds=progress.seconds,
-            )
-            progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
-            if progress.epoch == task.epochs or progress.epoch % task.validate_every == 0:
-                network.eval()
-                found = task.validate()
-                values = {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
+        with Interrupt() as interrupt:
+            while progress.epoch < task.epochs:
+                network.train()
+                started, done = time.monotonic(), 0
+                if progress.batch == 0 and task.forget_best(progress.epoch):
+                    progress.highest = progress.best_accuracy = -1.0
+                    progress.best_loss = float("inf")
+                for batch in task.batches(progress.epoch, progress.batch):
+                    for group in optimiser.param_groups:
+                        group["lr"] = task.rate(progress.step, progress.epoch)
+                    loss, parts = task.loss(batch, progress.epoch)
+                    _update(network, optimiser, loss)
+                    progress.step += 1
+                    progress.batch += 1
+                    done += 1
+                    for name, value in {"loss": loss, **parts}.items():
+                        progress.losses[name] = progress.losses.get(name, 0.0) + value.item()
+                    bar.update(task.batch)
+                    progress.seconds = earlier + time.monotonic() - began
+                    interrupt.check()
+                    if time.monotonic() - saved > task.checkpoint_seconds:
+                        save()
+                        saved = time.monotonic()
+                elapsed = max(time.monotonic() - started, 1e-9)
                 log.write(
-                    "validation", step=progress.step, epoch=progress.epoch, **values, **found.more
+                    "epoch",
+                    epoch=progress.epoch + 1,
+                    step=progress.step,
+                    **{k: v / max(progress.batch, 1) for k, v in progress.losses.items()},
+                    lr=optimiser.param_groups[0]["lr"],
+                    images_per_second=done * task.batch / elapsed,
+                    seconds=progress.seconds,
                 )
-                bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
-                if progress.is_better(found.accuracy, found.loss, found.n):
-                    task.save(best, found)
-    except KeyboardInterrupt:
-        save()
+                progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
+                if progress.epoch == task.epochs or progress.epoch % task.validate_every == 0:
+                    network.eval()
+                    found = task.validate()
+                    values = {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
+                    log.write(
+                        "validation",
+                        step=progress.step,
+                        epoch=progress.epoch,
+                        **values,
+                        **found.more,
+                    )
+                    bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
+                    if progress.is_better(found.accuracy, found.loss, found.n):
+                        task.save(best, found)
+                interrupt.check()
+    except KeyboardInterrupt as pressed:
+        if isinstance(pressed, Stopped):
+            save()
         bar.close()
-        tqdm.write(f"stopped at epoch {progress.epoch + 1}; go on with --resume --out {folder}")
+        if last.exists():
+            at = min(progress.epoch + 1, task.epochs)
+            tqdm.write(f"stopped at epoch {at}; go on with --resume --out {folder}")
         raise
     save()
     bar.close()

@@ -1,0 +1,63 @@
+"""Which images a run works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graspling.datasets import open_dataset
+from graspling.datasets.sample import Dataset
+from graspling.datasets.splits import Splits, label_fraction
+from graspling.training.batches import check_images
+from graspling.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Part:
+    """The ids that a run works on, and where they come from.
+
+    Attributes:
+        train: whose labels are used.
+        val: to validate on.
+        split: where they come from.
+        rest: of the training part beyond the recipe's fraction: images whose labels are not used.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    split: Splits | None
+    rest: tuple[str, ...] = ()
+
+
+def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
+    """Training and validation ids that the recipe asks for."""
+    split = dataset.split(recipe.split) if recipe.split not in ("", "all") else None
+    train: tuple[str, ...] = dataset.ids
+    val: tuple[str, ...] = ()
+    if split is not None:
+        fold = split.fold(recipe.fold)
+        train, val = fold.train, fold.val
+    rest: tuple[str, ...] = ()
+    if recipe.fraction < 1:
+        whole, train = train, tuple(label_fraction(train, recipe.fraction, recipe.seed))
+        chosen = set(train)
+        rest = tuple(i for i in whole if i not in chosen)
+    most = recipe.limit or None
+    return Part(train[:most], val[:most], split, rest[:most])
+
+
+def open_data(recipe: Recipe) -> tuple[Dataset, Part]:
+    """The data set and what a recipe takes of it, after a look at the first image of each of the
+    data sets that are joined in it.
+
+    Raises:
+        InputError: they cannot be used, or lack an image that the recipe's networks look at.
+    """
+    dataset = open_dataset(recipe.data)
+    part = choose_ids(dataset, recipe)
+    specs = recipe.data.split(" + ")
+    for number, spec in enumerate(specs):
+        own = (i for i in part.train if len(specs) == 1 or i.startswith(f"{number}/"))
+        first = next(own, None)
+        if first is not None:
+            check_images(dataset[first], recipe.modality, f"data {spec}")
+    return dataset, part
