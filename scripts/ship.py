@@ -30,7 +30,6 @@ from graspling.cli import main as graspling
 from graspling.models import WEIGHTS
 from graspling.training.checkpoint import load_checkpoint, save_checkpoint
 from graspling.training.robust.checkpoints import load_one_grasp
-from graspling.training.robust.checkpoints import save as save_one_grasp
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -105,7 +104,7 @@ def main() -> None:
     run = arguments.checkpoint.resolve().parent.name  # models of runs are called after them, too
     card = dataclasses.replace(card, name=card.name.removesuffix(f"-{run}"))
     target = MODELS / f"{card.name}.safetensors"
-    (save_one_grasp if arguments.robust else save_checkpoint)(target, network, card)
+    save_checkpoint(target, network, card)
     status = graspling(["export", str(target), "--out", str(WEIGHTS / f"{card.name}.onnx")])
     if status:
         raise SystemExit(status)

@@ -140,6 +140,8 @@ def test_json_of_another_schema_or_version() -> None:
     document = json.loads(random_grasps().to_json())
     with pytest.raises(InputError, match="version 99"):
         Grasps.from_json(document | {"version": 99})
+    with pytest.raises(InputError, match="got None, expected a list"):
+        Grasps.from_json(document | {"grasps": None})
     for other in ("[]", "{}", '{"schema": "other"}'):
         with pytest.raises(InputError, match="schema"):
             Grasps.from_json(other)

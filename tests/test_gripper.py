@@ -72,6 +72,8 @@ def test_finger_boxes_open_symmetrically() -> None:
     [
         ({"opening": 0}, "opening is 0, expected a number above 0"),
         ({"opening": 80}, "in millimetres?"),
+        ({"opening": 10**400}, "expected a number above 0"),
+        ({"tcp": [0, 0, 10**400]}, "expected three numbers"),
         ({"opening": "wide"}, "opening is 'wide'"),
         ({"min_opening": 0.2}, "min_opening is 0.2, expected from 0 to opening"),
         ({"clearance": 0.05}, "clearance is 0.05"),
@@ -113,6 +115,10 @@ def test_errors_of_files(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [1,\nb: }")
     with pytest.raises(InputError, match="broken.yaml: not YAML"):
         Gripper.load(tmp_path / "broken.yaml")
+    for text in ("name: 2026-13-45", "[" * 3000):
+        (tmp_path / "broken.yaml").write_text(text)
+        with pytest.raises(InputError, match="broken.yaml: not YAML"):
+            Gripper.load(tmp_path / "broken.yaml")
     (tmp_path / "empty.yaml").write_text("")
     with pytest.raises(InputError, match="expected the keys name, opening"):
         Gripper.load(tmp_path / "empty.yaml")

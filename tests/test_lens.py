@@ -34,6 +34,17 @@ def test_lenses_there_and_back(model: str, bent: tuple[float, ...]) -> None:
     np.testing.assert_allclose(part.project(POINTS), (pixels - [40, 30] + 0.5) / 2 - 0.5)
 
 
+@pytest.mark.parametrize(("model", "bent"), LENSES)
+def test_a_point_that_is_no_number_spoils_no_other(model: str, bent: tuple[float, ...]) -> None:
+    camera = replace(CAMERA, distortion=bent, distortion_model=model)
+    u, v = camera.project(POINTS).T
+    alone = camera.deproject(u, v, POINTS[:, 2])
+    u[3] = np.nan
+    found = camera.deproject(u, v, POINTS[:, 2])
+    assert np.isnan(found[3, 0])
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(alone, 3, axis=0))
+
+
 def test_brown_conrady_by_its_formula() -> None:
     """Brown's model as OpenCV documents it, for one point by hand."""
     k1, k2, p1, p2, k3 = bent = (0.1, -0.2, 0.001, 0.002, 0.05)

@@ -47,15 +47,24 @@ def read_document(path: str | Path, what: str = "camera file") -> Any:
         raise InputError(f"cannot read the {what} {path}: {reason}") from None
     try:
         return json.loads(text)  # first: YAML 1.1 takes 5e2 for a word
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pass
     if re.search(r"^\s*PPX:\s", text, re.MULTILINE):
         return _listing(text, path)
+    return parse_yaml(text, f"{what} {path}: neither JSON nor YAML")
+
+
+def parse_yaml(text: str, complaint: str) -> Any:
+    """What a text in YAML holds.
+
+    Raises:
+        InputError: it is none, nested too deeply, or holds a date that does not exist.
+    """
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{what} {path}: neither JSON nor YAML: {reason}") from None
+        raise InputError(f"{complaint}: {reason}") from None
 
 
 def _listing(text: str, path: str | Path) -> dict[str, Any]:
@@ -137,7 +146,7 @@ def _matrix(value: Any, key: str) -> NDArray[np.float64]:
     data = value.get("data") if isinstance(value, Mapping) else value
     try:
         return np.array(data, dtype=np.float64).reshape(3, 3)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{key} is not a list of 9 numbers") from None
 
 
@@ -149,7 +158,7 @@ def _coefficients(found: Mapping[str, Any]) -> tuple[float, ...]:
             continue
         try:
             return tuple(float(number) for number in data)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{key} is {value!r}, expected a list of numbers") from None
     return ()
 
@@ -161,7 +170,7 @@ def _region(roi: Any) -> tuple[int, int, int, int]:
         u0, v0, width, height = (
             int(roi.get(key, 0)) for key in ("x_offset", "y_offset", "width", "height")
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"roi is {dict(roi)!r}, expected whole numbers") from None
     return u0, v0, width, height
 
@@ -169,6 +178,6 @@ def _region(roi: Any) -> tuple[int, int, int, int]:
 def _binning(found: Mapping[str, Any]) -> tuple[int, int]:
     try:
         x, y = (int(found.get(key) or 1) for key in ("binning_x", "binning_y"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError("binning_x and binning_y: expected whole numbers") from None
     return max(x, 1), max(y, 1)

@@ -19,7 +19,7 @@ from graspling.frames import valid_depth
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
 from graspling.plane import Plane
-from graspling.relief import Relief, relief
+from graspling.relief import relief
 
 Floats = NDArray[np.float64]
 Depth = NDArray[np.float32]
@@ -67,7 +67,7 @@ def descend(
         reason = np.full(len(rows.angle), "no depth under the grasp", object)
         return rows.place[:, 2], rows.width, reason
     guard = _table_limit(rows, gripper, plane, turn) - TIP_CLEARANCE
-    z, width, reason = _lowest(rows, ground.heights, gripper, guard, sure)
+    z, width, reason = _lowest(rows, ground, gripper, guard, sure)
     rows = replace(rows, width=width)
     known = _known_under_fingers(rows, ground, gripper, depth, intrinsics, turn)
     reason[known < _KNOWN_FINGER] = "no depth where a finger goes down"
@@ -81,8 +81,8 @@ def _ground(
     gripper: Gripper,
     plane: Plane | None,
     turn: Floats,
-) -> Relief | None:
-    """The relief that the gripper of any of the rows can reach."""
+) -> Heights | None:
+    """Heights of the ground that the gripper of any of the rows can reach."""
     boxes = (gripper.palm, *gripper.finger_boxes(gripper.opening))
     reach = max(
         float(np.linalg.norm(np.maximum(np.abs(box.low), np.abs(box.high))[:2])) for box in boxes
@@ -96,7 +96,7 @@ def _ground(
 
 def _known_under_fingers(
     rows: Reached,
-    ground: Relief,
+    ground: Heights,
     gripper: Gripper,
     depth: Depth,
     intrinsics: Intrinsics,
@@ -112,7 +112,7 @@ def _known_under_fingers(
         along = side * (rows.width[:, None] / 2 + x.ravel())
         px = rows.place[:, :1] + cos * along - sin * y.ravel()
         py = rows.place[:, 1:2] + sin * along + cos * y.ravel()
-        points = np.stack([px, py, ground.heights.at(px, py)], axis=-1) @ turn
+        points = np.stack([px, py, ground.at(px, py)], axis=-1) @ turn
         pixels = np.nan_to_num(np.rint(intrinsics.project(points)), nan=-1).astype(int)
         u, v = pixels[..., 0], pixels[..., 1]
         within = (u >= 0) & (u < intrinsics.width) & (v >= 0) & (v < intrinsics.height)

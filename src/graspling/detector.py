@@ -229,8 +229,8 @@ class BestDetector(Detector):
         name = models.best(rgb=rgb is not None, depth=depth is not None)
         if name not in self._loaded:
             self._loaded[name] = load(name, threads=self._threads, backend=self._name)
-        self._last = self._loaded[name]
-        return self._last.run(rgb, depth, **how)
+        self._last = detector = self._loaded[name]  # _last may be another thread's by now
+        return detector.run(rgb, depth, **how)
 
 
 def load(

@@ -145,6 +145,25 @@ def check_depth(depth: ArrayLike, source: str = "depth") -> NDArray[np.float32]:
     return metres
 
 
+def check_frame(
+    rgb: ArrayLike | None, depth: ArrayLike | None
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None]:
+    """Colour and depth of one frame, each checked; an image that the model does not use, too: a
+    wrong one is a wrong frame."""
+    colour = None if rgb is None else check_rgb(rgb)
+    metres = None if depth is None else check_depth(depth)
+    if colour is not None and metres is not None and colour.shape[:2] != metres.shape:
+        raise InputError(
+            f"depth is {_wh(metres)}, colour is {_wh(colour)}: they must show the same pixels; "
+            "register the depth to the colour camera first (graspling.camera.register_depth)"
+        )
+    return colour, metres
+
+
+def _wh(image: NDArray[Any]) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 def _refuse_far(known: NDArray[np.float32], source: str) -> None:
     """Raises InputError when depths that are known (N,) are no metres."""
     if known.size and (typical := float(np.median(known))) > _FARTHEST:

@@ -191,7 +191,7 @@ class Grasps:
         """From :meth:`to_json`. Raises InputError on another schema or version."""
         try:
             document = json.loads(text) if isinstance(text, str) else text
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"grasps: not JSON: {error}") from None
         if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
             raise InputError(f'grasps: expected a JSON object with "schema": "{SCHEMA}"')
@@ -200,7 +200,10 @@ class Grasps:
                 f"grasps: schema version {document.get('version')!r}; "
                 f"this release reads version {SCHEMA_VERSION}"
             )
-        return cls.from_records(document.get("grasps", ()))
+        records = document.get("grasps", [])
+        if not isinstance(records, list | tuple):
+            raise InputError(f"grasps: got {records!r}, expected a list")
+        return cls.from_records(records)
 
     @classmethod
     def from_text(cls, text: str, format: str) -> Grasps:

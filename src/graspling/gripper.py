@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from graspling.camera_files import parse_yaml
 from graspling.errors import InputError
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
 _WIDEST = 1.0  # metres
+_HUGE = 1e300  # a whole number beyond is no float
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,9 @@ class Gripper:
                 f"gripper {str(name_or_path)!r}: neither one of {names} nor a YAML file "
                 "that can be read"
             ) from None
+        document = parse_yaml(text, f"gripper file {path}: not YAML")
         try:
-            return cls.from_dict(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"gripper file {path}: not YAML: {reason}") from None
+            return cls.from_dict(document)
         except InputError as error:
             raise InputError(f"gripper file {path}: {error}") from None
 
@@ -223,7 +222,7 @@ def _span(box: Box, x_low: float, x_high: float) -> Box:
 def _check(gripper: Gripper, name: str, good: Callable[[float], bool], expected: str) -> None:
     value = getattr(gripper, name)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not good(value):
+    if not number or not abs(value) < _HUGE or not good(value):
         raise InputError(f"gripper: {name} is {value!r}, expected {expected}")
     object.__setattr__(gripper, name, float(value))
 
@@ -231,7 +230,7 @@ def _check(gripper: Gripper, name: str, good: Callable[[float], bool], expected:
 def _vector(value: Any, what: str) -> Vector:
     try:
         x, y, z = (float(number) for number in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{what} is {value!r}, expected three numbers") from None
     if not all(map(math.isfinite, (x, y, z))):
         raise InputError(f"{what} is {value!r}, expected finite numbers")

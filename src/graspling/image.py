@@ -19,8 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from graspling.errors import InputError
 from graspling.frames import (
     as_array,
-    check_depth,
-    check_rgb,
+    check_frame,
     parse_depth_unit,
     read_depth,
     read_mask,
@@ -174,14 +173,7 @@ class Preparation:
         Raises:
             InputError: what the modality needs is missing, or an array is not as stated above.
         """
-        # an image that the model does not use is checked, too: a wrong one is a wrong frame
-        colour = None if rgb is None else check_rgb(rgb)
-        metres = None if depth is None else check_depth(depth)
-        if colour is not None and metres is not None and colour.shape[:2] != metres.shape:
-            raise InputError(
-                f"depth is {_wh(metres)}, colour is {_wh(colour)}: they must show the same pixels; "
-                "register the depth to the colour camera first (graspling.camera.register_depth)"
-            )
+        colour, metres = check_frame(rgb, depth)
         colour = colour if "rgb" in self.modality else None
         metres = metres if self.modality != "rgb" else None
         if colour is None and "rgb" in self.modality:
@@ -236,26 +228,30 @@ class Preparation:
         """Where centres may lie: inside the mask, the region and (letterbox) the frame."""
         if mask is None and roi is None and self.crop != "letterbox":
             return None
-        allowed = np.ones((height, width), dtype=np.uint8)
-        if mask is not None:
-            given = as_array(mask, "mask")
-            shape = given.shape
-            if given.ndim > 2:
-                given = given.reshape([side for side in shape if side != 1])
-            if given.shape != (height, width):
-                raise InputError(
-                    f"mask has shape {shape}, the frame is {height} x {width} pixels: "
-                    "expected one value for each pixel of the frame"
-                )
-            allowed = (given != 0).astype(np.uint8)
-        if roi is not None:
-            u0, v0, u1, v1 = clip_roi(roi, height, width)
-            inside = np.zeros_like(allowed)
-            inside[v0:v1, u0:u1] = allowed[v0:v1, u0:u1]
-            allowed = inside
+        allowed = allowed_pixels(mask, roi, height, width)
         warped = cv2.warpAffine(allowed, affine, (self.size, self.size), flags=cv2.INTER_NEAREST)
         return warped.astype(bool)
 
 
-def _wh(image: NDArray[Any]) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
+def allowed_pixels(
+    mask: ArrayLike | None, roi: Roi | None, height: int, width: int
+) -> NDArray[np.uint8]:
+    """(H, W), 1 where grasp centres may lie: inside the mask and the region; else 0."""
+    allowed = np.ones((height, width), dtype=np.uint8)
+    if mask is not None:
+        given = as_array(mask, "mask")
+        shape = given.shape
+        if given.ndim > 2:
+            given = given.reshape([side for side in shape if side != 1])
+        if given.shape != (height, width):
+            raise InputError(
+                f"mask has shape {shape}, the frame is {height} x {width} pixels: "
+                "expected one value for each pixel of the frame"
+            )
+        allowed = (given != 0).astype(np.uint8)
+    if roi is not None:
+        u0, v0, u1, v1 = clip_roi(roi, height, width)
+        inside = np.zeros_like(allowed)
+        inside[v0:v1, u0:u1] = allowed[v0:v1, u0:u1]
+        allowed = inside
+    return allowed

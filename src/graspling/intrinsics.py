@@ -56,7 +56,7 @@ class Intrinsics:
             whole = name in ("width", "height")
             try:
                 number = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 number = math.nan
             positive = name not in ("cx", "cy")
             if not math.isfinite(number) or (positive and number <= 0) or (whole and number % 1):
@@ -65,7 +65,7 @@ class Intrinsics:
             object.__setattr__(self, name, int(number) if whole else number)
         try:
             lens = tuple(float(value) for value in self.distortion)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             lens = (math.nan,)
         if not all(map(math.isfinite, lens)):
             raise InputError(f"intrinsics: distortion is {self.distortion!r}, expected numbers")
@@ -134,6 +134,14 @@ class Intrinsics:
     def focal(self) -> float:
         """Geometric mean of fx and fy, pixels."""
         return math.sqrt(self.fx * self.fy)
+
+    def check_size(self, image: NDArray[Any] | None) -> None:
+        """Raises InputError when an image (H, W, ...) is not of the size that these belong to."""
+        if image is not None and image.shape[:2] != (self.height, self.width):
+            raise InputError(
+                f"the intrinsics are for {self.width} x {self.height} pixels, the frame has "
+                f"{image.shape[1]} x {image.shape[0]}; expected those of the same image size"
+            )
 
     # ---- images that move -----------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ _ALIASES = {
     "": "brown_conrady",
     "plumb_bob": "brown_conrady",
     "rational_polynomial": "brown_conrady",
-    "thin_prism_fisheye": "",
     "fisheye": "equidistant",
     "kannala_brandt4": "equidistant",
 }
@@ -93,6 +92,6 @@ def _brown_inverse(points: Floats, coefficients: Floats) -> Floats:
     for _ in range(_STEPS):
         away = points - _brown(out, coefficients)
         out += away
-        if not np.abs(away).max() > 1e-11:
+        if not (np.abs(away) > 1e-11).any():  # a point that is no number never gets nearer
             break
     return out

@@ -251,7 +251,6 @@ def _surface(
     known = valid_depth(depth) > 0
     along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
     aside = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    size = np.mean([intrinsics.fx, intrinsics.fy])
     z, share = np.zeros(len(grasps)), np.zeros(len(grasps))
     inner, jaw = grasps.width * 0.7, np.minimum(grasps.jaw, grasps.width)
     x, y = (
@@ -268,7 +267,7 @@ def _surface(
         values = np.sort(np.where(there, depth[i, j], np.inf), axis=1)
         rank = np.maximum(np.floor(_NEAREST * there.sum(axis=1)).astype(int), 0)
         z = np.where(there.any(axis=1), values[np.arange(len(z)), rank], 0.0)
-        scale = size / np.where(z > 0, z, 1.0)
+        scale = intrinsics.focal / np.where(z > 0, z, 1.0).astype(np.float64)
         jaw = gripper.pad_length * scale
         inner = np.maximum(grasps.width - 2 * gripper.clearance * scale, grasps.width / 4)
     return z.astype(np.float64), share

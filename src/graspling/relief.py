@@ -9,8 +9,6 @@ poses that rest on it are refused (see :mod:`graspling.poses`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -34,20 +32,6 @@ _LONGEST_SHADOW = 0.25  # metres
 _TIE = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
-class Relief:
-    """Heights along an approach, in the view frame: the camera frame turned so that +z is the
-    approach.
-
-    Attributes:
-        heights: along +z.
-        seen: (J, I) cells in which a depth pixel lies; the others are filled.
-    """
-
-    heights: Heights
-    seen: Bools
-
-
 def relief(
     depth: Depth,
     intrinsics: Intrinsics,
@@ -55,8 +39,9 @@ def relief(
     turn: Floats,
     low: Floats,
     high: Floats,
-) -> Relief | None:
-    """The heights over a part of the view frame, or None when no depth is known there.
+) -> Heights | None:
+    """The heights along +z over a part of the view frame (the camera frame turned so that +z is the
+    approach), or None when no depth is known there.
 
     Args:
         depth: (H, W) metres, 0 = missing.
@@ -89,7 +74,6 @@ def relief(
     half = _half_pixel(camera, turn)
     there, missing = (points.take(np.flatnonzero(rows), axis=1) for rows in (known, ~known))
     depths = _draw(there, there[2], half, low, size)
-    seen = depths > 0
     if missing.size:
         depths = _nearer(depths, _draw(missing, missing[2], half, low, size))
     # heights over the table's plane along the approach, in which a shadow's ground is level
@@ -102,7 +86,7 @@ def relief(
         depths = np.where(depths > 0, depths, rise + grid)
     depths = np.ascontiguousarray(depths, np.float32)
     place = (float(low[0]), float(low[1]))
-    return Relief(Heights(depths, place, CELL, *Heights.eroded(depths)), seen)
+    return Heights(depths, place, CELL, *Heights.eroded(depths))
 
 
 def _part(

@@ -168,6 +168,13 @@ def test_nothing_is_written_over_an_input_or_another_output(run, toy_model, fram
     words = ["detect", "--rgb", frame, "--model", model]
     assert "is an input" in complaint(run(*words, "--json", frame))
     assert "is an input" in complaint(run(*words, "--picture", frame))
+    assert "is an input" in complaint(run(*words, "--json", model))
+    assert "is an input" in complaint(run(*words, "--json", model.with_suffix(".json")))
+    folder = ("detect", "--rgb", frame.parent, "--model", model)
+    assert "is an input" in complaint(run(*folder, "--picture", frame.parent))
+    for option in ("--mask", "--camera", "--hand-eye", "--robot-pose"):
+        file = tmp_path / "read.json"
+        assert "is an input" in complaint(run(*words, option, file, "--json", file))
     both = tmp_path / "both.png"
     assert "another output" in complaint(run(*words, "--picture", both, "--json", both))
     assert frame.read_bytes() == before and not both.exists()

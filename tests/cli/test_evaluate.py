@@ -51,6 +51,15 @@ def test_a_sheet_of_no_failures_is_no_error(run, toy_model, labelled_folder, tmp
         assert ("no failure" in out) != (tmp_path / f"{fold}.png").exists()
 
 
+def test_nothing_is_written_over_what_is_read(run, toy_model, labelled_folder, tmp_path):
+    model, data = toy_model(), ("--data", f"folder:{labelled_folder}")
+    split = tmp_path / "split.json"
+    for target in (split, model.with_suffix(".json")):
+        words = (*data, "--split", split, "--json", target)
+        assert "is an input" in complaint(run("evaluate", "--model", model, *words))
+        assert "is an input" in complaint(run("compare", model, model, *words))
+
+
 def test_compare_prints_the_difference(run, toy_model, labelled_folder):
     status, out, _ = run(
         "compare", toy_model("turned", angle=1.2), toy_model("straight"),
@@ -75,6 +84,10 @@ def test_data_that_cannot_be_used(run, toy_model, spec):
         (["--limit", 3], "--limit is not for --metric rectangle"),
         (["--truth", "label"], "--truth is not for"),
         (["--rerank", "--reliability", "r.png"], "is not for --metric rectangle"),
+        (["--metric", "critic", "--iou-only"], "--iou-only is not for --metric critic"),
+        (["--metric", "critic", "--fold", "1"], "--fold is not for --metric critic"),
+        (["--metric", "critic", "--backend", "openvino"], "--backend is not for"),
+        (["--metric", "robust", "--backend", "abacus"], "no backend 'abacus'"),
         (["--metric", "robust", "--failures", "f.png"], "--failures"),
         (["--metric", "robust", "--reliability", "r.png"], "--truth physics"),
         (["--metric", "robust", "--distance", "0.7", "--truth", "label"], "no --truth then"),

@@ -84,6 +84,17 @@ def test_openvino_files_say_the_same_and_are_checked(run, toy_model, tmp_path):
             graspling.load(out)
 
 
+def test_nothing_is_written_over_the_source(run, toy_model, monkeypatch):
+    source = toy_model()
+    before = source.read_bytes()
+    monkeypatch.chdir(source.parent)
+    for words in ((), ("--threshold", 0.3), ("--out", source)):
+        assert "is an input" in complaint(run("export", source, *words))
+    assert source.read_bytes() == before and not source.with_suffix(".json").exists()
+    # nor where the card would have it
+    assert "is no file name" in complaint(run("export", toy_model("x"), "--name", "../far"))
+
+
 def test_images_for_fp32_are_refused(run, toy_model, labelled_folder):
     data = f"folder:{labelled_folder}"
     assert "--precision int8" in complaint(run("export", toy_model(), "--calibration", data))

@@ -58,7 +58,13 @@ def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"), [("lr", "name=value"), ("lr.x=1", "no group"), ("speed=3", "no setting")]
+    ("setting", "said"),
+    [
+        ("lr", "name=value"),
+        ("lr.x=1", "no group"),
+        ("speed=3", "no setting"),
+        ("lr=[1", "not YAML"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(run, setting, said):
     pytest.importorskip("torch")

@@ -130,6 +130,26 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         assert message in complaint(run("watch", *words, *(("--model", toy_model()) * bool(words))))
 
 
+def test_intrinsics_of_another_image_size_are_refused(
+    run, frames: Path, toy_model: ToyModel, tmp_path: Path
+):
+    camera = tmp_path / "camera.yaml"
+    camera.write_text("{fx: 700, fy: 700, cx: 127.5, cy: 127.5, width: 256, height: 256}")
+    words = ("--model", toy_model(), "--camera", camera)
+    for more in ((), ("--no-track",)):
+        status, _, err = run("watch", frames, *words, *more)
+        assert status == 1 and "for 256 x 256 pixels, the frame has 128 x 128" in err
+
+
+def test_nothing_is_written_over_what_is_read(run, frames: Path, toy_model: ToyModel):
+    model, camera = toy_model(), frames / "camera.json"
+    camera.write_text("{}")
+    for target in (camera, model, model.with_suffix(".json")):
+        words = ("--model", model, "--camera", camera, "--json", target)
+        assert "is an input" in complaint(run("watch", frames, *words))
+    assert camera.read_text() == "{}"
+
+
 def test_frames_that_can_all_not_be_used_are_an_error_also_with_a_limit(
     run, frames: Path, toy_model: ToyModel
 ):

@@ -58,6 +58,13 @@ def test_every_frame_is_there_with_its_labels_on_the_objects(dataset: Generated)
     assert len(dataset["0000006-0"].grasps) == 0
 
 
+def test_joined_scenes_that_share_an_object_stay_together(root: Path, dataset: Generated) -> None:
+    both = open_dataset(f"generated:{root} + generated:{root}")
+    for i in dataset.ids:
+        alike = both.objects[f"0/{i}"] == both.objects[f"1/{i}"]
+        assert alike == bool(dataset.contents[i])  # empty tables have nothing in common
+
+
 def test_the_opening_of_a_label_crosses_the_bar(dataset: Generated) -> None:
     single = [i for i in dataset.ids if dataset.kinds[i] == "single"]
     for sample_id in single[:6]:

@@ -85,6 +85,7 @@ def test_file_round_trip_and_versions(tmp_path: Path) -> None:
     for change, words in (
         ({"version": 99}, "version 99"),
         ({"schema": "x"}, "schema 'x'"),
+        ({"seed": None}, "seed is None, expected a whole number"),
         ({"folds": 3}, 'list "folds"'),
         ({"folds": [{"train": []}]}, "train, val, test"),
         ({"folds": []}, "no folds"),
@@ -104,6 +105,26 @@ def test_label_fractions_are_nested_and_independent_of_order() -> None:
     for fraction in (0, 1.1, -1):
         with pytest.raises(InputError, match="label fraction"):
             label_fraction(IDS, fraction, seed=0)
+
+
+def test_joined_data_sets_share_the_objects_that_they_call_alike(
+    fakes: ModuleType, tmp_path: Path
+) -> None:
+    parts = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        parts.append(fakes.folder(tmp_path / name))
+    both = open_dataset(f"folder:{parts[0]} + folder:{parts[1]}")
+    assert both.objects["0/image 1"] == both.objects["1/image 1"] != both.objects["0/image 2"]
+    (tmp_path / "c").mkdir()
+    other = open_dataset(f"folder:{parts[0]} + cornell:{fakes.cornell_original(tmp_path / 'c')}")
+    kinds = [{o for i, o in other.objects.items() if i.startswith(k)} for k in "01"]
+    assert not kinds[0] & kinds[1]
+    # labels stay with the parts
+    both.labels("0/image 1")
+    assert not both._labels and both.faults == both.parts[0].faults + both.parts[1].faults
+    with pytest.raises(InputError, match="no sample '2/image 1'"):
+        both.labels("2/image 1")
 
 
 def test_a_fold_and_a_data_set_can_be_looked_at(fakes: ModuleType, tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def test_unusable_folders_say_why(tmp_path):
     folder = public(tmp_path / "a")
     with pytest.raises(InputError, match="no metric robust_q"):
         GraspTensors(folder, metric="robust_q")
+    short = folder / "tensors" / "object_labels_00001.npz"
+    np.savez_compressed(short, np.zeros(299))
+    with pytest.raises(InputError, match="object_labels_00001.npz has 299 rows.* 300;"):
+        GraspTensors(folder)
+    short.unlink()
+    with pytest.raises(InputError, match="object_labels_00001.npz has no rows"):
+        GraspTensors(folder)
     (folder / "tensors" / "hand_poses_00001.npz").write_bytes(b"PK broken")
     with pytest.raises(InputError, match="hand_poses_00001.npz: cannot be read"):
         GraspTensors(folder)

@@ -53,6 +53,20 @@ def test_converting_keeps_ids_splits_and_states(fakes: ModuleType, tmp_path: Pat
     assert result["0100"].intrinsics == source["0100"].intrinsics
 
 
+@pytest.mark.parametrize("to", ["folder", "jacquard"])
+def test_names_of_objects_lead_out_of_no_folder(to: str, fakes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    labels = fakes.folder(tmp_path / "in") / "labels.json"
+    labels.write_text(labels.read_text().replace('"thing 0"', '".."').replace('"image 0"', '".."'))
+    source = open_dataset(f"folder:{tmp_path / 'in'}")
+    before = {path.name for path in tmp_path.iterdir()}
+    out = convert(source, tmp_path / "out", to, progress=False)
+    assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
+    made = {path for path in out.rglob("*") if path.suffix == ".png"}
+    assert len(made) == len(source.ids + source.unlabelled_ids)
+    assert not any(path.name.startswith(".") for path in made)
+
+
 def test_converting_leaves_nothing_half_written(fakes: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = open_dataset(f"folder:{fakes.folder(tmp_path / 'in')}")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from graspling.resample import crop_affine, warp_depth  # noqa: E402
 from graspling.robust.behind import Fallback, ReRanked  # noqa: E402
 from graspling.robust.critic import OnnxCritic, judge  # noqa: E402
 from graspling.robust.detectors import OneGraspDetector, open_detector  # noqa: E402
-from graspling.robust.proposals import propose, refine  # noqa: E402
+from graspling.robust.proposals import ProposalSettings, propose, refine  # noqa: E402
 from graspling.robust.session import kind_of  # noqa: E402
 
 PANDA = Gripper.load("panda")
@@ -82,6 +84,15 @@ def test_an_empty_table_has_no_proposals(table):
     assert len(grasps) == len(z) == 0
 
 
+def test_memory_does_not_grow_with_nearness(table):
+    depth, focal, _ = table
+    tracemalloc.start()
+    propose(depth / 100, focal, PANDA, np.random.default_rng(0), ProposalSettings(step=4e-5))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 500e6
+
+
 def test_refining_moves_towards_what_is_better(table):
     """Three rounds towards a place that a made-up quality likes."""
     depth, focal, _ = table
@@ -116,6 +127,11 @@ def test_sampling_ranks_by_the_critic_and_repeats_itself(exported, table):
     upper = detector.run(None, depth, focal=focal, top=5, mask=half)
     assert (upper.grasps.v < 220).all()
     assert len(detector.detect(None, np.full((480, 640), 0.7, np.float32), focal=focal)) == 0
+    # the crop is a square around the region; grasps stay inside the region itself
+    part = detector.detect(
+        None, depth, focal=focal, top=50, threshold=0.0, roi=(220, 200, 440, 230)
+    )
+    assert len(part) and part.v.min() > 199 and part.v.max() < 230
 
 
 class Says:
@@ -169,7 +185,9 @@ def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
     assert ranked.inner.threshold is None
     sure = ranked.run(None, depth, focal=focal, top=4, threshold=0.5)
     assert ranked.inner.threshold == ranked.inner.card.threshold and 0 < len(sure.grasps) < 4
-    assert (sure.grasps.quality >= 0.5).all()
+    assert (sure.grasps.quality > 0.5).all()
+    best = float(found.grasps.quality[0])
+    assert not len(ranked.run(None, depth, focal=focal, threshold=best).grasps)  # not exceeded
     with pytest.raises(InputError, match="focal length"):
         ranked.run(None, depth)
     assert (
@@ -215,6 +233,8 @@ def test_what_is_missing_or_mistaken_is_said(exported, table, tmp_path):
         detector.run(None, depth)
     with pytest.raises(InputError, match="a depth image is missing"):
         detector.run(np.zeros((480, 640, 3), np.uint8), focal=focal)
+    with pytest.raises(InputError, match="colour is 64x48"):
+        detector.run(np.zeros((48, 64, 3), np.uint8), depth, focal=focal)
     with pytest.raises(InputError, match="cannot track"):
         detector.track(None, depth, previous=None)
     with pytest.raises(InputError, match="is a critic"):

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError
-from graspling.sources import open_source
+from graspling.sources import Calibration, open_source
 from graspling.sources.bag import Bag
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
@@ -120,6 +120,12 @@ def test_topics_can_be_named_and_left_out(tmp_path: Path):
     mine = Intrinsics(1, 2, 3, 4, 64, 48)
     (frame, *_) = Bag(path, intrinsics=mine).frames()
     assert frame.intrinsics == mine
+    # what a camera file says is not dropped
+    known = Calibration(0.001, mine, lambda depth: depth * 2)
+    (frame, *_) = open_source(str(path), known).frames()
+    assert frame.depth[0, 0] == pytest.approx(1.2) and frame.intrinsics == mine
+    with pytest.raises(InputError, match="counts millimetres"):
+        open_source(str(path), Calibration(0.0001))
     for options, message in [
         (",colour=/none", "no topic '/none' for colour; there are /camera"),
         (",slop=0.001", "within 0.001 s"),
@@ -127,6 +133,20 @@ def test_topics_can_be_named_and_left_out(tmp_path: Path):
     ]:
         with pytest.raises(InputError, match=message):
             list(open_source(f"bag:{path}{options}").frames())
+
+
+def test_words_in_the_names_of_topics_mislead_nobody(tmp_path: Path):
+    topic, beside = "/direct/nonesuch/image_raw", "/direct/nonesuch/camera_info"
+    known = info(1.0)
+    known.p[0] = 90  # of rectified images, which these are not
+    messages = [(topic, 1.0, image(1.0, rgb(1), "rgb8")), (beside, 1.0, known)]
+    source = Bag(write(tmp_path / "bag", messages, StoragePlugin.MCAP))
+    assert (source.colour, source.info) == (topic, beside)
+    (frame,) = source.frames()
+    assert frame.intrinsics.fx == 60
+    rectified = [(t.replace("raw", "rect_color"), *rest) for t, *rest in messages]
+    (frame,) = Bag(write(tmp_path / "rect", rectified, StoragePlugin.MCAP)).frames()
+    assert frame.intrinsics.fx == 90
 
 
 def test_of_several_colour_topics_one_must_be_named(tmp_path: Path):

@@ -24,18 +24,24 @@ class FakeCamera(ModuleType):
         super().__init__("pyrealsense2")
         self.scripts, self.starts, self.stops = scripts, 0, 0
         self.configured: list[tuple] = []
+        self.coeffs, self.model, self.colours = [0.0] * 5, "distortion.brown_conrady", "rgb8"
         self.stream = SimpleNamespace(depth="depth", color="color")
         self.format = SimpleNamespace(z16="z16", rgb8="rgb8")
         module = self
 
         def picture(pixels: np.ndarray, number: int):
-            intrinsics = SimpleNamespace(fx=60.0, fy=61.0, ppx=31.5, ppy=23.5, width=64, height=48)
-            profile = SimpleNamespace(get_intrinsics=lambda: intrinsics)
+            intrinsics = SimpleNamespace(
+                fx=60.0, fy=61.0, ppx=31.5, ppy=23.5, width=64, height=48,
+                coeffs=module.coeffs, model=module.model,
+            )  # fmt: skip
+            video = SimpleNamespace(get_intrinsics=lambda: intrinsics)
+            kind = "format.z16" if pixels.ndim == 2 else f"format.{module.colours}"
+            profile = SimpleNamespace(as_video_stream_profile=lambda: video, format=lambda: kind)
             return SimpleNamespace(
                 get_data=lambda: pixels,
                 get_frame_number=lambda: number,
                 get_timestamp=lambda: 1000.0 + number,
-                get_profile=lambda: SimpleNamespace(as_video_stream_profile=lambda: profile),
+                get_profile=lambda: profile,
             )
 
         class Pipeline:
@@ -108,6 +114,22 @@ def test_colour_and_registered_depth(install):
     assert ("enable_device", "0123") in camera.configured
     assert ("enable_stream", "depth", 848, 480, "z16", 15) in camera.configured
     assert ("align", "color") in camera.configured
+
+
+def test_the_lens_and_the_order_of_the_colours_are_told_by_the_camera(install):
+    camera = install([1, 2])
+    camera.coeffs, camera.colours = [0.1, -0.2, 0.0, 0.0, 0.05], "bgr8"
+    camera.model = "distortion.inverse_brown_conrady"
+    frame = next(RealSense().frames())
+    assert frame.intrinsics.distortion == tuple(camera.coeffs)
+    assert frame.intrinsics.distortion_model == "inverse_brown_conrady"
+    assert frame.rgb[0, 0].tolist() == [0, 1, 200]
+    camera.model = "distortion.ftheta"
+    with pytest.raises(InputError, match="ftheta.*--camera"):
+        next(RealSense().frames())
+    camera.colours = "yuyv"
+    with pytest.raises(InputError, match="images as yuyv, expected rgb8"):
+        next(RealSense().frames())
 
 
 def test_unplugged_and_plugged_in_again(install):

@@ -26,6 +26,11 @@ def weights_of(path: Path) -> Path:
     return path.with_suffix(".bin")
 
 
+def files_of(path: Path) -> list[Path]:
+    """A model file and what lies beside it, whether it is there or not."""
+    return [path, sidecar_of(path), *([weights_of(path)] if path.suffix == ".xml" else [])]
+
+
 def read_model(path: Path) -> bytes:
     """The bytes of a model file; where it has a sidecar, they are the ones it was written for.
 

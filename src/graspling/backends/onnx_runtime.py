@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,52 @@ def available(name: str) -> bool:
     return PROVIDERS[name][0] in import_onnxruntime().get_available_providers()
 
 
+def open_session(
+    path: Path, threads: int, providers: Sequence[str] = PROVIDERS["onnxruntime"]
+) -> Any:
+    """ONNX Runtime's session of a file that is the one its sidecar was written for."""
+    data = read_model(path)
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # threads that wait for the next frame sleep instead of burning the processor
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4  # what goes wrong is said below, in one line
+    try:
+        return runtime.InferenceSession(data, options, providers=list(providers))
+    except Exception:  # its exception types are private
+        raise InputError(
+            f"{path}: is not an ONNX model that can be loaded; it may be damaged or cut off"
+        ) from None
+
+
+def card_text(session: Any, path: Path) -> str:
+    """The text of the card inside; InputError where there is none, or names are no text."""
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+        for each in (*session.get_inputs(), *session.get_outputs()):
+            _ = each.name
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: holds names that are no text; it is damaged") from None
+    if METADATA_KEY not in metadata:
+        raise no_card(path)
+    return str(metadata[METADATA_KEY])
+
+
+def run_session(
+    session: Any, path: Path, output: str, inputs: Mapping[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """One output of a network, or InputError."""
+    try:
+        (found,) = session.run([output], dict(inputs))
+    except Exception as error:  # its exception types are private
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: the network cannot be run: {reason}") from None
+    return np.asarray(found)
+
+
 class OnnxBackend:
     """A network in ONNX Runtime.
 
@@ -69,36 +117,17 @@ class OnnxBackend:
                 "onnxruntime-gpu in place of onnxruntime, or choose another backend "
                 "(graspling doctor lists them)"
             )
-        data = read_model(path)
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # threads that wait for the next frame sleep instead of burning the processor
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 4  # what goes wrong is said below, in one line
-        try:
-            self._session = runtime.InferenceSession(data, options, providers=list(wanted))
-        except Exception:  # its exception types are private
-            raise InputError(
-                f"{path}: is not an ONNX model that can be loaded; it may be damaged or cut off"
-            ) from None
+        self._session = open_session(path, threads, wanted)
         if self._session.get_providers()[0] != wanted[0]:
             raise InputError(
                 f"backend {name}: {wanted[0]} does not start here (driver or libraries missing); "
                 "choose another backend"
             )
-        try:
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            inputs = self._session.get_inputs()
-            names = [each.name for each in inputs]
-            outputs = [output.name for output in self._session.get_outputs()]
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: holds names that are no text; it is damaged") from None
-        if METADATA_KEY not in metadata:
-            raise no_card(path)
-        self.card = Card.from_json(metadata[METADATA_KEY], str(path))
+        self.card = Card.from_json(card_text(self._session, path), str(path))
         self.precision = self.card.precision
+        inputs = self._session.get_inputs()
+        names = [each.name for each in inputs]
+        outputs = [output.name for output in self._session.get_outputs()]
         check_names_and_shape(path, self.card, names, outputs, inputs[0].shape if inputs else [])
         # Optional: switches the decoding inside the graph off, which costs time and is not used.
         optional = {each.name for each in self._session.get_overridable_initializers()}
@@ -106,11 +135,8 @@ class OnnxBackend:
 
     def run(self, tensor: NDArray[np.float32]) -> Maps:
         """See :class:`graspling.backends.Backend`."""
-        try:
-            (maps,) = self._session.run(["maps"], {"image": tensor, **self._switches})
-        except Exception as error:  # its exception types are private
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{self._path}: the network cannot be run: {reason}") from None
+        inputs = {"image": tensor, **self._switches}
+        maps = run_session(self._session, self._path, "maps", inputs)
         result = np.asarray(maps[0], dtype=np.float32)
         check_maps(self._path, self.card, result)
         return result

@@ -71,7 +71,7 @@ def calibrate(options: Calibrate) -> None:
         )
     frames, _ = frame_paths(options.images, ())
     paths = [frame.rgb for frame in frames if frame.rgb is not None]
-    refuse_overlap((options.out, options.json), [*paths, Path(options.poses), Path(options.camera)])
+    refuse_overlap((options.out, options.json), [*paths, options.poses, options.camera])
     board = Board(options.columns, options.rows, options.square, options.marker, options.dictionary)
     intrinsics = Intrinsics.load(options.camera)
     robot = read_poses(options.poses, paths)
@@ -89,8 +89,7 @@ def calibrate(options: Calibrate) -> None:
         views.append(view)
         pictures.append(grey)
     notes = [f"no board found in {_listed(lost)}"] if lost else []
-    focal = (intrinsics.fx + intrinsics.fy) / 2
-    solution = solve(views, robot[rows], options.setup, focal)
+    solution = solve(views, robot[rows], options.setup, intrinsics.focal)
     names = [paths[row].name for row in rows]
     outside = [name for name, good in zip(names, solution.kept, strict=True) if not good]
     for line in (*notes, *solution.warnings):

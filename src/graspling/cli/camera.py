@@ -95,12 +95,5 @@ class CameraFile:
 
     def check_size(self, image: NDArray[Any] | None) -> None:
         """Raises InputError when a frame (H, W, ...) is not of the size that the intrinsics say."""
-        if image is None or self.intrinsics is None:
-            return
-        height, width = image.shape[:2]
-        expected = (self.intrinsics.width, self.intrinsics.height)
-        if (width, height) != expected:
-            raise InputError(
-                f"the camera file's intrinsics are for {expected[0]} x {expected[1]} pixels, the "
-                f"frame has {width} x {height}"
-            )
+        if self.intrinsics is not None:
+            self.intrinsics.check_size(image)

@@ -12,7 +12,7 @@ import numpy as np
 from graspling.apps.locate import HeightWatch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import progress, refuse_overlap, say, table, warn, write_json
+from graspling.cli.output import model_files, progress, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
 from graspling.detector import Detection
@@ -78,8 +78,7 @@ class Detect:
 def detect(options: Detect) -> None:
     """Detect, print and write."""
     frames, many = frame_paths(options.rgb, options.depth)
-    inputs = [path for frame in frames for path in (frame.rgb, frame.depth)]
-    refuse_overlap((options.json, options.picture), inputs)
+    _refuse_overlap(options, frames, many)
     camera = CameraFile.load(options.camera) if options.camera else CameraFile()
     unit = parse_depth_unit(options.depth_unit) if options.depth_unit else camera.depth_unit
     roi = parse_roi(options.roi)
@@ -124,7 +123,7 @@ def detect(options: Detect) -> None:
             roi=roi,
             mask=mask,
             threshold=options.threshold,
-            focal=camera.intrinsics.fx if camera.intrinsics is not None else None,
+            focal=camera.intrinsics.focal if camera.intrinsics is not None else None,
         )
         check_height(Frame(paths.name, depth=depth, intrinsics=camera.intrinsics))
         if options.picture:
@@ -154,6 +153,24 @@ def detect(options: Detect) -> None:
     for target in (options.picture, options.json):
         if target not in ("", "-"):
             say(f"written: {target}", json_target=options.json)
+
+
+def _refuse_overlap(options: Detect, frames: list[FramePaths], many: bool) -> None:
+    """No result may be written over what it comes from."""
+    inputs = [path for frame in frames for path in (frame.rgb, frame.depth)]
+    pictures = [_picture_path(options.picture, frame, many) for frame in frames if options.picture]
+    refuse_overlap(
+        (options.json, *map(str, pictures)),
+        [
+            *inputs,
+            *model_files(options.model, options.fallback, options.critic),
+            options.mask,
+            options.camera,
+            options.gripper,
+            options.hand_eye,
+            options.robot_pose,
+        ],
+    )
 
 
 def grasp_rows(name: str, detection: Detection) -> list[list[object]]:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graspling.card import TrainedOn
-from graspling.cli.output import progress, refuse_overlap, say, table, warn, write_json
+from graspling.cli.output import (
+    model_files,
+    progress,
+    refuse_overlap,
+    say,
+    table,
+    warn,
+    write_json,
+)
 from graspling.cli.parse import Data, File, Json, NameWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
 from graspling.detector import load
@@ -129,6 +137,9 @@ class Evaluate(Judging):
     """Write a diagram there: what holds over what the critic says."""
 
 
+_IMAGES_ONLY = (
+    "fold", "part", "iou", "angle", "at_least", "nearest", "iou_only", "backend", "failures",
+)  # fmt: skip
 _ROBUST_ONLY = (
     "truth", "critic", "rerank", "fallback", "refine", "gripper", "focal", "distance", "limit",
     "reliability",
@@ -137,7 +148,7 @@ _ROBUST_ONLY = (
 
 def _check(options: Evaluate) -> None:
     """Refuse, before an image is judged, what would not be read or could not be written."""
-    given = [name for name in _ROBUST_ONLY if getattr(options, name) != getattr(Evaluate(), name)]
+    given = _given(options, _ROBUST_ONLY)
     if options.distance is not None and options.truth != "none":
         raise InputError("--distance moves the frames away from their scene: no --truth then")
     for name in ("focal", "distance"):
@@ -146,10 +157,10 @@ def _check(options: Evaluate) -> None:
             raise InputError(f"--{name} is {value:g}, expected more than 0")
     if options.metric == "critic":
         given = [name for name in given if name not in ("limit", "reliability")]
-        if options.failures:
-            given.append("failures")
+        given += _given(options, _IMAGES_ONLY)
     if options.metric != "robust" and given:
-        raise InputError(f"--{given[0]} is not for --metric {options.metric}")
+        option = given[0].replace("_", "-")
+        raise InputError(f"--{option} is not for --metric {options.metric}; leave it out")
     if options.metric == "robust" and options.failures:
         raise InputError(
             "--failures is for --metric rectangle; robust draws a --reliability diagram"
@@ -161,7 +172,13 @@ def _check(options: Evaluate) -> None:
     outputs = [options.failures, options.reliability]
     for name in filter(None, outputs):
         check_picture_name(name)
-    refuse_overlap([options.json, *outputs], [])
+    read = model_files(options.model, options.critic, options.fallback)
+    refuse_overlap([options.json, *outputs], [*read, options.split, options.gripper])
+
+
+def _given(options: Evaluate, names: tuple[str, ...]) -> list[str]:
+    """Those of the options that are not as by default."""
+    return [name for name in names if getattr(options, name) != getattr(Evaluate(), name)]
 
 
 def evaluate(options: Evaluate) -> None:
@@ -255,6 +272,7 @@ def compare(options: Compare) -> None:
     if not options.a or not options.b:
         raise InputError("compare needs two models: graspling compare A B --data KIND:FOLDER")
     check_bootstrap(options.repeats, options.seed)
+    refuse_overlap([options.json], [*model_files(options.a, options.b), options.split])
     dataset, subset = options.open()
     result_a = options.run(options.a, dataset, subset)
     result_b = options.run(options.b, dataset, subset)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from graspling import models
 from graspling.backends import open_backend, openvino
-from graspling.backends.files import read_model, sidecar_of, weights_of
+from graspling.backends.files import files_of, read_model, sidecar_of, weights_of
 from graspling.card import Card
 from graspling.cli.lab import needs_lab
-from graspling.cli.output import progress, say, warn
+from graspling.cli.output import model_files, progress, refuse_overlap, say, warn
 from graspling.cli.parse import Data, File, FileWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
 from graspling.detector import check_threshold, load
@@ -74,15 +74,16 @@ def export(options: Export) -> None:
     with tempfile.TemporaryDirectory() as folder:
         floats = Path(folder) / "floats.onnx"
         card, said = _floats(options, floats)
-        out = Path(options.out or f"{card.name}{_SUFFIX[options.format]}")
+        out = _place(options, card)
         made = Path(folder) / f"made{out.suffix}"
         if (options.format, options.precision) == ("onnx", "fp32"):
             made = floats
         else:
             card, said = _convert(options, floats, card, made)
         _write(made, out, card)
-    size = sum(f.stat().st_size for f in (out, weights_of(out)) if f.exists() and _part(f, out))
-    say(f"written: {out} ({size:,} bytes, {said}), {sidecar_of(out)}")
+    sidecar = sidecar_of(out)
+    size = sum(file.stat().st_size for file in files_of(out) if file != sidecar)
+    say(f"written: {out} ({size:,} bytes, {said}), {sidecar}")
 
 
 def _check(options: Export) -> None:
@@ -116,15 +117,25 @@ def _check(options: Export) -> None:
         raise InputError("images and judged must be 1 or more")
 
 
+def _place(options: Export, card: Card) -> Path:
+    """Where the file goes: over nothing that was read."""
+    if not options.out and Path(card.name).name != card.name:
+        # a card comes with the file, maybe from far away; it chooses no folder
+        raise InputError(f"the card's name, {card.name!r}, is no file name; give --out NAME.onnx")
+    out = Path(options.out or f"{card.name}{_SUFFIX[options.format]}")
+    read = model_files(options.checkpoint)
+    refuse_overlap([str(file) for file in files_of(out)], [*read, options.split])
+    return out
+
+
 def _floats(options: Export, path: Path) -> tuple[Card, str]:
     """The network in floats as ONNX, its card, and what to say of it."""
     source = Path(options.checkpoint)
     if source.suffix == ".safetensors":
         with needs_lab():
             from graspling.export import export_onnx
-            from graspling.training.checkpoint import load_checkpoint
-            from graspling.training.robust.checkpoints import read
-        if read(source)[1].kind != "maps":
+            from graspling.training.checkpoint import load_checkpoint, read_checkpoint
+        if read_checkpoint(source)[1].kind != "maps":
             return _judging(options, source, path)
         network, card = load_checkpoint(source)
         card = _renamed(options, card)
@@ -247,8 +258,3 @@ def _write(made: Path, out: Path, card: Card) -> None:
         write_bytes(weights_of(out), weights)
     write_bytes(out, data)
     write_text(sidecar_of(out), json.dumps(document, indent=2) + "\n")
-
-
-def _part(file: Path, out: Path) -> bool:
-    """Whether a file belongs to what was written: .bin goes with .xml alone."""
-    return file == out or out.suffix == ".xml"

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
+from graspling.backends.files import files_of
+from graspling.bar import bar
 from graspling.errors import InputError
 from graspling.files import check_writable, write_text
 
 T = TypeVar("T")
+MODELS = (".onnx", ".xml", ".safetensors")  # suffixes of model files
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -66,18 +67,27 @@ def write_json(document: Any, target: str) -> None:
 
 
 def progress(items: Sequence[T]) -> Iterable[T]:
-    """The items, with a bar on a terminal's standard error once it takes over two seconds."""
-    bar: Iterable[T] = tqdm(items, unit="img", delay=2, leave=False, file=sys.stderr, disable=None)
-    return bar
+    """The items, with :func:`graspling.bar.bar`."""
+    return bar(items)
 
 
-def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | None]) -> None:
+def model_files(*names: str) -> list[Path]:
+    """The files of those models that are named by a file."""
+    paths = [Path(name) for name in names if Path(name).suffix in MODELS]
+    return [file for path in paths for file in files_of(path)]
+
+
+def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | str | None]) -> None:
     """Nothing that is read or written already may be written over, and every output has a place.
+
+    Args:
+        outputs: files; "" and "-" are none.
+        inputs: files; None and "" are none.
 
     Raises:
         InputError: an output is one of the inputs, two outputs are one file, or there is no place.
     """
-    taken = {path.resolve(): "an input" for path in inputs if path is not None}
+    taken = {Path(path).resolve(): "an input" for path in inputs if path}
     for name in outputs:
         if name in ("", "-"):
             continue

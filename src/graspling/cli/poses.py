@@ -97,12 +97,7 @@ class PoseMaker:
         """
         if depth is None:
             raise InputError("poses need depth: give --depth FILE as well")
-        expected = (self.intrinsics.height, self.intrinsics.width)
-        if depth.shape != expected:
-            raise InputError(
-                f"the camera file's intrinsics are for {expected[1]} x {expected[0]} pixels, the "
-                f"frame has {depth.shape[1]} x {depth.shape[0]}"
-            )
+        self.intrinsics.check_size(depth)
         gravity = None
         if self.approach == "gravity" and self.robot_from_camera is not None:
             gravity = -self.robot_from_camera[2, :3]

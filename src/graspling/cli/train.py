@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from graspling.camera_files import parse_yaml
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say
 from graspling.cli.parse import Data, File, Integer, NameWord, Text, Texts
@@ -125,5 +124,5 @@ def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
             place[group] = dict(inner)
             place, known = place[group], inner
-        place[name] = yaml.safe_load(text) if text else ""
+        place[name] = parse_yaml(text, f"--set {assignment!r}: not YAML") if text else ""
     return changes

@@ -22,7 +22,7 @@ from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import refuse_overlap, say, warn
+from graspling.cli.output import model_files, refuse_overlap, say, warn
 from graspling.cli.parse import File, Integer, Json, Number, Text, Texts
 from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
@@ -108,7 +108,16 @@ def run(options: Watch) -> None:
     frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
     _quiet_opencv()
     place = Path(options.source.split(",")[0].split(":", 1)[-1])
-    refuse_overlap((options.json, options.rerun), [place if place.is_file() else None])
+    refuse_overlap(
+        (options.json, options.rerun),
+        [
+            place if place.is_file() else None,
+            *model_files(options.model),
+            options.camera,
+            options.gripper,
+            options.hand_eye,
+        ],
+    )
     source = open_source(options.source, _calibration(options))
     detector = open_detector(options.model or None, threads=options.threads)
     look = _look(options, detector)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.datasets.bar import bar
+from graspling.bar import bar
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
 from graspling.grasps import Grasps

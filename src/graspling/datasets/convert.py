@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.datasets.bar import bar
+from graspling.bar import bar
 from graspling.datasets.cornell import assumed_camera, range_to_z
 from graspling.datasets.folder import FILE, SCHEMA, VERSION, Folder
 from graspling.datasets.sample import Dataset, Sample
@@ -205,8 +205,8 @@ WRITERS: dict[str, type[Writer]] = {
 
 
 def _plain(text: str) -> str:
-    """A file name made of letters, digits and ``._-``."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    """A file name made of letters, digits and ``._-``; no folder (``..``) and not hidden."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".") or "-"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, str]]) -> str:

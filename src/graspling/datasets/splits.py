@@ -159,7 +159,9 @@ class Splits:
                 raise InputError(f"{source}: fold {number} needs the lists {', '.join(PARTS)}")
             folds.append(Fold(*(tuple(map(str, fold[part])) for part in PARTS)))
         name = str(document.get("name") or Path(source).stem)
-        seed, unit = int(document.get("seed", 0)), str(document.get("unit", "image id"))
+        seed, unit = document.get("seed", 0), str(document.get("unit", "image id"))
+        if not isinstance(seed, int):
+            raise InputError(f"{source}: seed is {seed!r}, expected a whole number")
         return cls(name, seed, unit, tuple(folds))
 
 

@@ -24,6 +24,7 @@ import hashlib
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,9 +32,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from graspling.crops import SIZE
+from graspling.datasets.reading import read_json
 from graspling.errors import InputError
 from graspling.files import atomic_path, write_text
 
@@ -43,6 +46,8 @@ IMAGES, POSES = "depth_ims_tf_table", "hand_poses"
 # In order of preference. 0.6: the least robustness of a positive label of generated data;
 # 0.002: Dex-Net 2.0's.
 METRICS: dict[str, float] = {"robust_q": 0.6, "robust_ferrari_canny": 0.002}
+_OPTIONAL = ("openings", "image_labels", "object_labels")
+_DAMAGE = (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
 FOCAL = 525.0  # pixels: of the Primesense camera that the public images were rendered for
 SEED = 20240
 Unit = Literal["image-wise", "object-wise"]
@@ -145,7 +150,8 @@ class GraspTensors:
         description = self.root / DESCRIPTION
         self.description: dict[str, Any] = {}
         if description.is_file():
-            self.description = json.loads(description.read_text(encoding="utf-8"))
+            self.description = read_json(description)
+        self._check_whole()
         self.poses  # noqa: B018  raises when a file is damaged
 
     @property
@@ -223,6 +229,20 @@ class GraspTensors:
         digest = hashlib.sha256(np.asarray(chosen, np.int64).tobytes()).hexdigest()[:12]
         return Split(unit, digest, np.flatnonzero(~held), np.flatnonzero(held))
 
+    def _check_whole(self) -> None:
+        """Refuse fields of which a file is missing or cut: a row of one would be taken for that of
+        another."""
+        expected = {path.stem[-5:]: _rows(path) for path in self._files[POSES]}
+        for name in {IMAGES, self.metric, *_OPTIONAL} & set(self._files):
+            found = {path.stem[-5:]: _rows(path) for path in self._files[name]}
+            wrong = [n for n in {**expected, **found} if found.get(n) != expected.get(n)]
+            if wrong:
+                n = min(wrong)
+                raise InputError(
+                    f"{self.root}: {name}_{n}.npz has {found.get(n, 'no')} rows, {POSES}_{n}.npz "
+                    f"{expected.get(n, 'none')}; files of a number belong together: get them again"
+                )
+
     def _parts(self, name: str) -> Iterable[tuple[int, NDArray[Any]]]:
         """First row and values of each file of a field."""
         if name not in self._files:
@@ -232,7 +252,18 @@ class GraspTensors:
             try:
                 with np.load(path) as archive:
                     part = np.asarray(archive["arr_0"])
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except _DAMAGE as error:
                 raise InputError(f"{path}: cannot be read ({error})") from None
             yield first, part
             first += len(part)
+
+
+def _rows(path: Path) -> int:
+    """Rows in a file, of which the first bytes alone are read."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as stream:
+            old = npy.read_magic(stream) == (1, 0)
+            read = npy.read_array_header_1_0 if old else npy.read_array_header_2_0
+            return int(read(stream)[0][0])
+    except _DAMAGE as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None

@@ -74,7 +74,8 @@ def fidelity(
     *,
     progress: Progress | None = None,
 ) -> Fidelity:
-    """Compare two detectors of the same network; labelled images alone are judged."""
+    """Compare two detectors of the same network: their accuracy on the images that have labels,
+    their best grasps on all."""
     results = [evaluate(detector, dataset, ids, progress=progress) for detector in (before, after)]
     strangers = judged = 0
     for sample_id in progress(ids) if progress else ids:

@@ -245,7 +245,7 @@ def _camera(sample: Sample, focal: float | None, distance: float | None) -> tupl
     """Depth (H, W) and focal length of a sample, as the critic is to see them."""
     if sample.depth is None:
         raise InputError(f"sample {sample.id!r} has no depth, which a critic needs")
-    found = sample.intrinsics.fx if sample.intrinsics is not None else focal
+    found = focal if sample.focal is None else sample.focal
     if found is None:
         raise InputError(f"sample {sample.id!r} has no intrinsics: give --focal PIXELS")
     depth = check_depth(sample.depth)
@@ -310,7 +310,7 @@ def stand(
         if not (np.isfinite(z) and surface > 0):
             return None
         place = camera.deproject(grasp.u[0], grasp.v[0], surface)
-        width = float(grasp.width[0] * surface / camera.fx)
+        width = float(grasp.width[0] * surface / camera.focal)
     if np.isfinite(z):
         place[2] = z
     return place, float(np.clip(width, gripper.min_opening + 1e-3, gripper.opening))

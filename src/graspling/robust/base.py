@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from graspling.card import Card
 from graspling.detector import Detection, Detector, check_threshold, check_top
 from graspling.errors import InputError
-from graspling.frames import ALL_MISSING, check_depth, valid_depth
+from graspling.frames import ALL_MISSING, check_frame, valid_depth
 from graspling.grasps import Grasps
+from graspling.image import allowed_pixels
 from graspling.opencv import one_thread
 from graspling.resample import Roi
 
@@ -87,18 +88,20 @@ class RobustDetector(Detector):
         limit = check_threshold(self._card.threshold if threshold is None else threshold)
         if depth is None:
             raise InputError(f"{self._card.name} takes depth input: a depth image is missing")
-        if focal is None or not focal > 0:
+        if focal is None or not 0 < focal < np.inf:
             raise InputError(
                 f"{self._card.name} needs the camera's focal length in pixels: "
                 "give --camera FILE with fx, or focal="
             )
-        metres = check_depth(depth)
+        metres = check_frame(rgb, depth)[1]
+        assert metres is not None  # said above
         if not valid_depth(metres).any():
             raise InputError(ALL_MISSING)
+        allowed = allowed_pixels(mask, roi, *metres.shape)
         with one_thread():
             start = perf_counter()
             grasps, z, prepared, answered = self._find(metres, roi, float(focal))
-            grasps, z = _within(grasps, z, mask, metres.shape)
+            grasps, z = _within(grasps, z, allowed)
             grasps, z = _apart(grasps, z, top, limit)
             done = perf_counter()
         milliseconds = {
@@ -120,17 +123,11 @@ def rated(grasps: Grasps, quality: Floats) -> Grasps:
     return Grasps(grasps.u, grasps.v, grasps.angle, grasps.width, grasps.jaw, quality)
 
 
-def _within(
-    grasps: Grasps, z: Floats, mask: ArrayLike | None, shape: tuple[int, ...]
-) -> tuple[Grasps, Floats]:
-    """Those whose centre lies in the frame, and in the mask."""
+def _within(grasps: Grasps, z: Floats, allowed: NDArray[np.uint8]) -> tuple[Grasps, Floats]:
+    """Those whose centre lies in the frame, where it is allowed (H, W)."""
     u, v = np.rint(grasps.u).astype(int), np.rint(grasps.v).astype(int)
-    good = (u >= 0) & (u < shape[1]) & (v >= 0) & (v < shape[0])
-    if mask is not None:
-        allowed = np.squeeze(np.asarray(mask))
-        if allowed.shape != shape:
-            raise InputError(f"mask has shape {allowed.shape}, the frame is {shape}")
-        good[good] = allowed[v[good], u[good]] != 0
+    good = (u >= 0) & (u < allowed.shape[1]) & (v >= 0) & (v < allowed.shape[0])
+    good[good] = allowed[v[good], u[good]] != 0
     return grasps[good], z[good]
 
 

@@ -57,7 +57,8 @@ class ReRanked(RobustDetector):
         with one_thread():
             p, z = judge(self.critic, found.grasps, check_depth(depth), focal, self.gripper, own)
         order = np.argsort(-p, kind="stable")[:top]
-        order = order[p[order] >= (threshold or 0.0)]
+        if threshold:  # 0 keeps those without a pose, too: evaluation counts every best grasp
+            order = order[p[order] > threshold]
         grasps = rated(found.grasps, p)[order]
         milliseconds = {**found.milliseconds, "critic": (perf_counter() - start) * 1e3}
         return RobustDetection(grasps, found.maps, milliseconds, self.card.name, z=z[order])

@@ -84,6 +84,7 @@ def propose(
     ray = np.stack([cos * normal[0] - sin * normal[1], sin * normal[0] + cos * normal[1]])
     near = depth[v, u].astype(np.float64)
     farthest = (gripper.opening - 2 * gripper.clearance) * focal / near  # pixels
+    farthest = np.minimum(farthest, np.hypot(*depth.shape))  # however near the surface
     reach = np.arange(2, int(np.ceil(farthest.max())) + 1)
     x = np.rint(u[:, None] + ray[0][:, None] * reach).astype(int)
     y = np.rint(v[:, None] + ray[1][:, None] * reach).astype(int)
@@ -157,6 +158,8 @@ def _under_palm(depth: Depth, grasps: Grasps, focal: float, gripper: Gripper) ->
     """(N,) nearest depth within half the palm's shorter side of each centre: under the palm,
     whichever way it is turned."""
     radius = min(gripper.palm.size[:2]) / 2 * focal / float(np.median(depth))
+    if radius > np.hypot(*depth.shape):  # all of the image, without a kernel of gigabytes
+        return np.full(len(grasps), depth.min(), np.float64)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(radius) + 1,) * 2)
     nearest = cv2.erode(depth, kernel)
     u = np.clip(np.rint(grasps.u).astype(int), 0, depth.shape[1] - 1)

@@ -148,7 +148,7 @@ def _frame(
         scene.shapes, scene.heights, scene.gripper, drawn.place, drawn.angle, drawn.width, rng
     )
     grasps = seen(drawn.place, drawn.angle, drawn.width, found.surface, camera)
-    focal = camera.fx
+    focal = camera.focal
     if rng.random() < 0.5:
         affine = crop_affine(depth.shape[0], depth.shape[1], _INPUT)
         depth, grasps = warp_depth(depth, affine, _INPUT), grasps.transform(affine)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
+from graspling.camera_files import parse_yaml
 from graspling.errors import InputError
 from graspling.simulation.rotation import about, pose, towards
 from graspling.simulation.scene import Scene
@@ -81,9 +81,10 @@ class CameraModel:
                 f"camera {str(name_or_path)!r}: neither one of {', '.join(names)} nor a YAML file "
                 "that can be read"
             ) from None
+        document = parse_yaml(text, f"camera file {source}: not YAML")
         try:
-            return cls.from_dict(yaml.safe_load(text))
-        except (yaml.YAMLError, TypeError, ValueError) as error:
+            return cls.from_dict(document)
+        except (TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"camera file {source}: {reason}") from None
 

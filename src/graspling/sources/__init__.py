@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,7 @@ from typing import Any
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError
-from graspling.sources.base import Frame, Source, SourceLost
-from graspling.sources.folder import Register
+from graspling.sources.base import Frame, Register, Source, SourceLost
 
 __all__ = ["Calibration", "Frame", "Source", "SourceLost", "open_source"]
 
@@ -68,7 +68,12 @@ def _realsense(place: str, known: Calibration, **options: Any) -> Source:
 def _bag(place: str, known: Calibration, **options: Any) -> Source:
     from graspling.sources.bag import Bag
 
-    return Bag(place, intrinsics=known.intrinsics, **options)
+    if known.depth_unit is not None and not math.isclose(known.depth_unit, 1e-3):
+        raise InputError(
+            f"depth unit {known.depth_unit:g}: integer depth in a bag counts millimetres "
+            "(REP 118); leave the unit out"
+        )
+    return Bag(place, intrinsics=known.intrinsics, register=known.register, **options)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ message definitions that the recording carries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError, MissingExtraError
-from graspling.sources.base import Frame, Source
+from graspling.sources.base import Frame, Register, Source
 from graspling.sources.match import Match, Matcher
 from graspling.sources.ros_images import (
     depth_of,
@@ -25,12 +26,14 @@ from graspling.sources.ros_images import (
 
 _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _INFO = "sensor_msgs/msg/CameraInfo"
+_RECTIFIED = re.compile(r"(?<![a-z])rect(ified)?(?![a-z])")  # in a topic; not in /direct
 
 
 class Bag(Source):
     """The frames of a recording: colour and depth matched by the time stamps in their headers.
 
-    Depth must show the pixels of the colour image (``aligned_depth_to_color`` of a RealSense).
+    Depth must show the pixels of the colour image (``aligned_depth_to_color`` of a RealSense), or
+    be registered to them.
     What is not named is looked for: an image topic that holds colour, one that holds depth
     (aligned depth first), and the ``camera_info`` beside the colour (or the only image).
 
@@ -39,6 +42,7 @@ class Bag(Source):
         colour, depth, info: topics; "" looks for them, "none" does without.
         slop: largest difference of the time stamps of colour and depth, seconds.
         intrinsics: instead of those in the recording.
+        register: turns depth as recorded into depth with the pixels of the colour image.
 
     Raises:
         MissingExtraError: rosbags is not installed.
@@ -54,11 +58,12 @@ class Bag(Source):
         info: str = "",
         slop: float = 0.02,
         intrinsics: Intrinsics | None = None,
+        register: Register | None = None,
     ) -> None:
         self.name, self._path = str(path), Path(path)
         if not self._path.exists():
             raise InputError(f"{path}: there is no such recording")
-        self._slop, self._intrinsics = slop, intrinsics
+        self._slop, self._intrinsics, self._register = slop, intrinsics, register
         with self._opened() as reader:
             self.colour, self.depth, self.info = self._topics(reader, colour, depth, info)
 
@@ -99,9 +104,12 @@ class Bag(Source):
         try:
             rgb = None if match.first is None else rgb_of(match.first)
             depth = None if match.second is None else depth_of(match.second)
+            if depth is not None and self._register is not None:
+                depth = self._register(depth)
             intrinsics = self._intrinsics
             if intrinsics is None and info is not None:
-                intrinsics = intrinsics_of(info, rectified="rect" in (self.colour or self.depth))
+                rectified = _RECTIFIED.search(self.colour or self.depth) is not None
+                intrinsics = intrinsics_of(info, rectified=rectified)
         except InputError as error:
             return Frame(name, time=match.time, fault=str(error))
         return Frame(name, rgb, depth, match.time, intrinsics)
@@ -144,15 +152,15 @@ class Bag(Source):
             colour = self._choose("colour", [t for t in kinds if kinds[t] == "colour"], _plain)
         if not depth:
             depth = self._choose("depth", [t for t in kinds if kinds[t] == "depth"], _aligned)
-        colour, depth = colour.replace("none", ""), depth.replace("none", "")
+        colour, depth = ("" if topic == "none" else topic for topic in (colour, depth))
         if not colour and not depth:
             raise InputError(f"{self.name}: holds no images; image topics: {_listed(images)}")
         if not info:
-            beside = (colour or depth).rsplit("/", 1)[0]
-            while beside and f"{beside}/camera_info" not in infos:
-                beside = beside.rpartition("/")[0]  # a compressed image lies one level deeper
-            info = f"{beside}/camera_info" if beside else "none"
-        return colour, depth, info.replace("none", "")
+            # a compressed image lies one level deeper
+            places = PurePosixPath(colour or depth).parents
+            beside = (f"{place}/camera_info" for place in places)
+            info = next((topic for topic in beside if topic in infos), "none")
+        return colour, depth, "" if info == "none" else info
 
     def _kinds(self, reader: Any, topics: Sequence[str]) -> dict[str, str]:
         """Of each topic with a message whether it holds colour or depth, by its first message."""

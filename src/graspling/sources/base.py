@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
 from graspling.errors import GrasplingError
+
+Register = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class SourceLost(GrasplingError):
@@ -45,8 +47,15 @@ class Frame:
 
     @property
     def focal(self) -> float | None:
-        """Focal length in pixels for the detector, or None where the intrinsics are not known."""
-        return None if self.intrinsics is None else self.intrinsics.fx
+        """Focal length in pixels for the detector, or None where the intrinsics are not known.
+
+        Raises:
+            InputError: the intrinsics are those of another image size.
+        """
+        if self.intrinsics is None:
+            return None
+        self.intrinsics.check_size(self.depth if self.rgb is None else self.rgb)
+        return self.intrinsics.focal
 
 
 class Source(ABC):

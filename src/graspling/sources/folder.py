@@ -7,21 +7,16 @@ Images lie in the folder itself (``a_rgb.png`` beside ``a_depth.png``) or in fol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError
 from graspling.frames import read_depth, read_rgb
-from graspling.sources.base import Frame, Source
+from graspling.sources.base import Frame, Register, Source
 from graspling.sources.pairs import FramePaths, frame_paths, is_depth, is_image
 
 _COLOUR_FOLDERS = ("rgb", "color", "colour", "images", "image")
-
-Register = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Folder(Source):

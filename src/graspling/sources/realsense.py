@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError, MissingExtraError
@@ -20,6 +21,14 @@ from graspling.sources.base import Frame, Source, SourceLost
 # Longer than the automatic exposure takes to give a first image, milliseconds.
 _WAIT = 5000
 _RECORDINGS = (".bag", ".db3")
+# format: what takes its pixels to red, green, blue, or to depth
+_COLOURS = {
+    "rgb8": np.s_[..., :3],
+    "bgr8": np.s_[..., ::-1],
+    "rgba8": np.s_[..., :3],
+    "bgra8": np.s_[..., 2::-1],
+}
+_DEPTHS = {"z16": np.s_[:]}
 
 
 class RealSense(Source):
@@ -81,8 +90,8 @@ class RealSense(Source):
                 shown = colour.get_frame_number()
                 yield Frame(
                     f"{number:06d}",
-                    np.array(colour.get_data(), dtype=np.uint8),
-                    np.asarray(depth.get_data()).astype(np.float32) * np.float32(unit),
+                    _pixels(colour, _COLOURS).astype(np.uint8),
+                    _pixels(depth, _DEPTHS).astype(np.float32) * np.float32(unit),
                     float(colour.get_timestamp()) / 1000,
                     self._intrinsics or _intrinsics(colour),
                 )
@@ -110,8 +119,21 @@ class RealSense(Source):
 
 def _intrinsics(frame: Any) -> Intrinsics:
     known = frame.get_profile().as_video_stream_profile().get_intrinsics()
-    # The lenses of the D400 are rectified in the camera; of others the rest is below a pixel.
-    return Intrinsics(known.fx, known.fy, known.ppx, known.ppy, known.width, known.height)
+    values = (known.fx, known.fy, known.ppx, known.ppy, known.width, known.height)
+    try:
+        return Intrinsics(*values, tuple(known.coeffs), str(known.model))
+    except InputError as error:
+        raise InputError(f"RealSense: {error}, and give their intrinsics by --camera") from None
+
+
+def _pixels(frame: Any, formats: dict[str, Any]) -> NDArray[Any]:
+    """A copy of the pixels of a frame, which a recording may hold in any format."""
+    name = str(frame.get_profile().format()).rpartition(".")[2]
+    if name not in formats:
+        raise InputError(
+            f"RealSense: holds images as {name}, expected {' or '.join(formats)}: record it so"
+        )
+    return np.array(np.asarray(frame.get_data())[formats[name]])
 
 
 def _pyrealsense2() -> Any:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from graspling import models
 from graspling.card import METADATA_KEY, Card, TrainedOn
@@ -87,18 +87,18 @@ def _height_range(recipe: Recipe, dataset: Dataset) -> tuple[float, float] | Non
     return round(low / max(most, 1.0), 2), round(high / min(least, 1.0), 2)
 
 
-def save_checkpoint(path: str | Path, network: GraspNetwork, card: Card) -> None:
+def save_checkpoint(path: str | Path, network: nn.Module, card: Card) -> None:
     """Write weights and card, whole or not at all."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
 
 
-def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
-    """The network, in evaluation mode, and its card.
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], Card]:
+    """Weights and card, of whatever network.
 
     Raises:
-        InputError: the file is missing, damaged, without a card, or not what its card says.
+        InputError: the file is missing, damaged or without a card.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -112,7 +112,16 @@ def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
             f"{path}: carries no graspling card; expected a checkpoint from `graspling train` "
             "(best.safetensors)"
         )
-    card = Card.from_json(metadata[METADATA_KEY], str(path))
+    return tensors, Card.from_json(metadata[METADATA_KEY], str(path))
+
+
+def load_checkpoint(path: str | Path) -> tuple[GraspNetwork, Card]:
+    """The network, in evaluation mode, and its card.
+
+    Raises:
+        InputError: as :func:`read_checkpoint`; or it is not what its card says.
+    """
+    tensors, card = read_checkpoint(path)
     if card.kind != "maps":
         raise InputError(f"{path}: holds {card.network}, which gives no maps of grasps")
     network = build(card.network, card.modality, **card.recipe.get("variant", {}))

@@ -15,7 +15,8 @@ from graspling.grasps import Grasps  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.networks.gqcnn import build_critic  # noqa: E402
 from graspling.networks.places import Chosen  # noqa: E402
-from graspling.training.robust.checkpoints import load_one_grasp, save  # noqa: E402
+from graspling.training.checkpoint import save_checkpoint  # noqa: E402
+from graspling.training.robust.checkpoints import load_one_grasp  # noqa: E402
 from graspling.training.robust.curriculum import GraspTask  # noqa: E402
 from graspling.training.robust.frames import SQUARE, Frames, draw_batch, whole  # noqa: E402
 from graspling.training.robust.grasp_recipe import GraspRecipe  # noqa: E402
@@ -104,7 +105,7 @@ def task(tmp_path, monkeypatch):
     critic = tmp_path / "critic.safetensors"
     torch.manual_seed(0)
     card = Card("critic", "gqcnn_light", Preparation("depth", 32), kind="critic")
-    save(critic, build_critic("gqcnn_light"), card)
+    save_checkpoint(critic, build_critic("gqcnn_light"), card)
     monkeypatch.setattr(GraspTask, "_read", lambda self, *words: bars(8))
 
     class Split:

@@ -165,7 +165,7 @@ class ByDetector:
         return Proposals(grasps, found.pose, found.width, targets(grasps, seen), found.reason)
 
     def _detect(self, seen: Seen, previous: Grasps | None) -> Grasps:
-        how: dict[str, Any] = {"top": CANDIDATES, "focal": seen.intrinsics.fx}
+        how: dict[str, Any] = {"top": CANDIDATES, "focal": seen.intrinsics.focal}
         if previous is None:
             return self._detector.detect(seen.rgb, seen.depth, **how)
         return self._detector.track(seen.rgb, seen.depth, previous=previous, **how)

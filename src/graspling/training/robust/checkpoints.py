@@ -1,47 +1,17 @@
-"""Critics and networks of one grasp on disk: safetensors with their card, as everywhere."""
+"""Critics and networks of one grasp from their checkpoints."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graspling import models
-from graspling.card import METADATA_KEY, Card
+from graspling.card import Card
 from graspling.errors import InputError
-from graspling.files import atomic_path
 from graspling.networks.gqcnn import Critic, build_critic
 from graspling.networks.gqstn import OneGrasp, build_one_grasp
-
-
-def save(path: str | Path, network: nn.Module, card: Card) -> None:
-    """Write weights and card, whole or not at all."""
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
-
-
-def read(path: str | Path) -> tuple[dict[str, Tensor], Card]:
-    """Weights and card of any checkpoint.
-
-    Raises:
-        InputError: the file is missing, damaged or without a card.
-    """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is not a safetensors file that can be read ({reason})") from None
-    if METADATA_KEY not in metadata:
-        raise InputError(
-            f"{path}: carries no graspling card; expected a checkpoint from `graspling train` "
-            "(best.safetensors)"
-        )
-    return tensors, Card.from_json(metadata[METADATA_KEY], str(path))
+from graspling.training.checkpoint import read_checkpoint
 
 
 def load_critic(name: str | Path) -> tuple[Critic, Card]:
@@ -56,7 +26,8 @@ def load_critic(name: str | Path) -> tuple[Critic, Card]:
             f"{name}: an exported critic cannot teach; expected the best.safetensors that it was "
             "exported from, or the name of a shipped critic"
         )
-    tensors, card = read(path if path.suffix == ".safetensors" else models.safetensors(str(name)))
+    exported = path.suffix != ".safetensors"
+    tensors, card = read_checkpoint(models.safetensors(str(name)) if exported else path)
     if card.kind != "critic":
         raise InputError(f"{name}: holds the network {card.network!r}, expected a critic (gqcnn)")
     return critic_of(card.network, card.recipe, tensors, str(name)), card
@@ -68,7 +39,7 @@ def load_one_grasp(path: str | Path) -> tuple[OneGrasp, Card]:
     Raises:
         InputError: no such file, or it holds another kind of network.
     """
-    tensors, card = read(path)
+    tensors, card = read_checkpoint(path)
     if card.kind != "grasp":
         raise InputError(f"{path}: holds the network {card.network!r}, which says no single grasp")
     critic = card.recipe["critic"]
@@ -92,6 +63,3 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], source: str, name: str
         network.load_state_dict(tensors)
     except RuntimeError:
         raise InputError(f"{source}: its weights do not fit the network {name!r}") from None
-
-
-__all__ = ["critic_of", "load_critic", "load_one_grasp", "read", "save"]

@@ -28,9 +28,9 @@ from graspling.evaluation.calibration import calibration
 from graspling.image import Preparation
 from graspling.networks.counts import macs_of, parameters
 from graspling.networks.gqcnn import Critic, build_critic
+from graspling.training.checkpoint import save_checkpoint
 from graspling.training.optimise import one_cycle, resolve_precision
 from graspling.training.recipe import check_numbers
-from graspling.training.robust.checkpoints import save
 from graspling.training.robust.loop import Found
 
 _CHUNK = 2048  # crops judged at once
@@ -259,7 +259,7 @@ class CriticTask:
         return False
 
     def save(self, path: Path, found: Found) -> None:
-        save(path, self.network, self.card(found))
+        save_checkpoint(path, self.network, self.card(found))
 
     def card(self, found: Found) -> Card:
         """What is known about the critic."""

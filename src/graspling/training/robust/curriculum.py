@@ -36,7 +36,8 @@ from graspling.networks.gqstn import (
 from graspling.networks.localisers import CELLS
 from graspling.networks.places import Chosen, Places
 from graspling.robust.critic import ROBUST
-from graspling.training.robust.checkpoints import load_critic, save
+from graspling.training.checkpoint import save_checkpoint
+from graspling.training.robust.checkpoints import load_critic
 from graspling.training.robust.frames import (
     SQUARE,
     Frames,
@@ -237,7 +238,7 @@ class GraspTask:
         )
 
     def save(self, path: Path, found: Found) -> None:
-        save(path, self.network, self.card(found))
+        save_checkpoint(path, self.network, self.card(found))
 
     def card(self, found: Found) -> Card:
         """What is known about the network."""

@@ -25,7 +25,8 @@ from graspling.networks.gqcnn import Critic
 from graspling.networks.gqstn import SIDE, OneGrasp
 from graspling.onnx_graph import strip
 from graspling.robust.session import INPUTS, OUTPUTS
-from graspling.training.robust.checkpoints import load_critic, load_one_grasp, read
+from graspling.training.checkpoint import read_checkpoint
+from graspling.training.robust.checkpoints import load_critic, load_one_grasp
 
 # Of a grasp's six numbers: pixels, radians, metres. Differences are those of float32 through three
 # samplings of an image, far below what a grasp means.
@@ -49,7 +50,7 @@ def load(path: str | Path) -> tuple[Critic | OneGrasp, Card]:
     Raises:
         InputError: it holds maps, or cannot be read.
     """
-    _, card = read(path)
+    _, card = read_checkpoint(path)
     if card.kind == "critic":
         return load_critic(path)
     if card.kind == "grasp":
