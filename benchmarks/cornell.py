@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from jobs import call, markdown
 
 from graspling.evaluation.intervals import wilson
 from graspling.files import write_text
@@ -27,8 +26,6 @@ from graspling.training.log import read_log
 
 NETWORKS = ("graspling_s", "grconvnet_c16", "ggcnn2", "ggcnn")
 SPLITS = ("object-wise", "image-wise")
-# One thread a process: two runs side by side use two cores better than one run with two threads.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def run_fold(arguments: argparse.Namespace, network: str, split: str, fold: int) -> None:
@@ -41,24 +38,13 @@ def run_fold(arguments: argparse.Namespace, network: str, split: str, fold: int)
     where = ["--data", arguments.data, "--split", split, "--fold", str(fold)]
     train = ["train", recipe, *where, "--out", str(folder), "--set", "threads=1", *resume]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "output.txt").open("a") as output:
-        call(train, output)
-        part = folder / "test.json.part"
-        model = str(folder / "best.safetensors")
-        call(["evaluate", "--model", model, *where, "--part", "test", "--json", str(part)], output)
-        part.rename(folder / "test.json")
+    call(train, folder)
+    part = folder / "test.json.part"
+    model = folder / "best.safetensors"
+    call(["evaluate", "--model", model, *where, "--part", "test", "--json", part], folder)
+    part.rename(folder / "test.json")
     accuracy = json.loads((folder / "test.json").read_text())["accuracy"]
     print(f"{network} {split} fold {fold}: {accuracy:.3f}", flush=True)
-
-
-def call(command: list[str], output: Any) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "graspling", *command],
-        check=True,
-        env=ENVIRONMENT,
-        stdout=output,
-        stderr=output,
-    )
 
 
 def summary(folders: Iterable[Path]) -> dict[str, Any] | None:
@@ -95,20 +81,17 @@ def summary(folders: Iterable[Path]) -> dict[str, Any] | None:
 
 def table(out: Path, networks: Iterable[str], splits: Iterable[str], folds: list[int]) -> str:
     """Markdown: a row for each network and split."""
-    rows = [
-        "| network | split | folds | images | accuracy | 95 % interval | < 10 deg | s an epoch |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for network, split in product(networks, splits):
         found = summary(out / network / f"{split}-{fold}" for fold in folds)
         if found is not None:
-            low, high = found["interval"]
+            row = [network, f"{split} ({found['split_hash']})", found["folds"], found["n"]]
+            row += [f"{found['accuracy']:.3f}", "{:.3f}-{:.3f}".format(*found["interval"])]
             rows.append(
-                f"| {network} | {split} ({found['split_hash']}) | {found['folds']} "
-                f"| {found['n']} | {found['accuracy']:.3f} | {low:.3f}-{high:.3f} "
-                f"| {found['by_angle']['10']:.3f} | {found['seconds_per_epoch']:.1f} |"
+                [*row, f"{found['by_angle']['10']:.3f}", f"{found['seconds_per_epoch']:.1f}"]
             )
-    return "\n".join(rows) + "\n"
+    headers = ["network", "split", "folds", "images", "accuracy", "95 % interval"]
+    return markdown([*headers, "< 10 deg", "s an epoch"], rows)
 
 
 def main() -> None:

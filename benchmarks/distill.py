@@ -16,16 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs import Verdicts, markdown, points, share
+from jobs import Verdicts, call, markdown, points, share
 
 from graspling.curves import chart
 from graspling.datasets import open_dataset
@@ -35,7 +31,6 @@ from graspling.pictures import write_picture
 from graspling.training.log import read_log
 from graspling.training.recipe import load_recipe
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 MAPPINGS = ("mean", "max", "max2", "max4")
 SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -185,16 +180,6 @@ def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
     part.rename(folder / "test.json")
     found = json.loads((folder / "test.json").read_text())["accuracy"]
     print(f"seed {seed} {run.name}: {found:.3f}", flush=True)
-
-
-def call(words: Iterable[str], folder: Path) -> None:
-    """One command; what it says goes to output.txt."""
-    with (folder / "output.txt").open("a") as output:
-        command = [sys.executable, "-m", "graspling", *words]
-        done = subprocess.run(command, env=ENVIRONMENT, stdout=output, stderr=output, check=False)
-    if done.returncode:
-        last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
-        raise SystemExit(f"{folder}: {last}")
 
 
 def row(arguments: argparse.Namespace, run: Run, verdicts: Verdicts) -> list[str] | None:

@@ -93,6 +93,7 @@ def test_all_threads_is_zero_and_nothing_is_measured_twice():
         (["--threads", "-2"], "threads"),
         (["--runs", "0"], "above 0"),
         (["ggcnn", "--modality", "ir"], "--modality"),
+        (["none.onnx", "--json", "none.json"], "is an input"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_runs(run, words, said):

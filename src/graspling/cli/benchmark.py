@@ -18,7 +18,7 @@ from graspling.backends.choose import PRECISIONS
 from graspling.backends.onnx_runtime import PROVIDERS, available
 from graspling.cli.lab import needs_lab
 from graspling.cli.models import network_table
-from graspling.cli.output import say, table, warn, write_json
+from graspling.cli.output import model_files, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import Integers, Json, NameWords, Texts
 from graspling.errors import InputError, MissingExtraError
 from graspling.evaluation.latency import Row, Task, measure, thread_counts
@@ -56,6 +56,7 @@ class Benchmark:
 def benchmark(options: Benchmark) -> None:
     """Measure, print and write."""
     _check(options)
+    refuse_overlap([options.json], model_files(*options.models))
     machine, load = describe(), load_average()
     rows: list[Row] = []
     with ExitStack() as stack:

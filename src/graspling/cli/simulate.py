@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import tyro
 
-from graspling.cli.output import refuse_overlap, say, table, write_json
+from graspling.cli.output import model_files, refuse_overlap, say, table, write_json
 from graspling.cli.parse import File, Json, Text
 from graspling.errors import InputError
 from graspling.gripper import Gripper
@@ -101,7 +101,9 @@ def run(options: Simulate) -> None:
         raise InputError(f"{options.video}: films are written as .mp4")
     if options.failures:
         check_picture_name(options.failures)
-    refuse_overlap([options.json, options.video, options.failures], [])
+    read = model_files(options.model, options.fallback, options.critic)
+    outputs = [options.json, options.video, options.failures]
+    refuse_overlap(outputs, [*read, options.gripper, options.camera])
     if options.critic and not (
         options.rerank or options.fallback or SAMPLING in (options.model, options.fallback)
     ):

@@ -224,6 +224,7 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
         ("--rerank", "the oracle needs no critic"),
         ("--critic nobody", "nothing asks it"),
         ("--failures sheet.foo", ".png"),
+        ("--gripper own.yaml --json own.yaml", "is an input"),
         ("--json /dev/null/o.json", "/dev/null is a file, not a folder"),
         ("--model prop_gqcnn --closed-loop", "cannot follow"),
     ],
