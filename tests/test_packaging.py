@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -152,10 +153,21 @@ def test_documented_make_targets_exist():
     assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.M)
 
 
+def _anchors(page: Path) -> Counter[str]:
+    """What its headings can be linked by, and how many of them by the same."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    return Counter(re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles)
+
+
 def test_links_between_pages_lead_somewhere():
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for link in re.findall(r"\]\(([^):]+)\)", page.read_text("utf-8")):
+            place, _, anchor = link.partition("#")
+            target = page.parent / place if place else page
+            assert target.exists(), f"{page.name}: {link}"
+            # of two headings of one name a link leads to the first
+            assert not anchor or _anchors(target)[anchor] == 1, f"{page.name}: {link}"
 
 
 def test_the_examples_of_the_core_run():
