@@ -25,7 +25,7 @@ from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
 from graspling.maps import Decoding  # noqa: E402
 from graspling.networks import NETWORKS, build  # noqa: E402
-from graspling.training import loop, validation  # noqa: E402
+from graspling.training import loop, optimise, validation  # noqa: E402
 from graspling.training.checkpoint import (  # noqa: E402
     initialise,
     load_checkpoint,
@@ -386,14 +386,36 @@ def test_a_foreign_file_is_no_state(tmp_path: Path) -> None:
         load_state(path, network, None, torch.optim.Adam(network.parameters()), {})
 
 
-def test_automatic_precision_is_what_the_processor_computes_in(monkeypatch):
+@pytest.mark.parametrize(
+    ("capable", "half", "expected"),
+    [(True, 0.5, "bf16"), (True, 0.95, "fp32"), (True, 1.3, "fp32"), (False, 0.5, "fp32")],
+)
+def test_automatic_precision_is_what_the_processor_gains_by(capable, half, expected, monkeypatch):
     cpu = torch.device("cpu")
-    for capable, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(
-            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda capable=capable: capable
-        )
-        assert resolve_precision("auto", cpu) == expected
-        assert resolve_precision("bf16", cpu) == "bf16"
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: capable)
+    monkeypatch.setattr(optimise, "_cost", {"bf16": half, "fp32": 1.0}.__getitem__)
+    assert resolve_precision("auto", cpu) == expected
+    assert resolve_precision("bf16", cpu) == "bf16"
+
+
+@pytest.mark.parametrize("first", ["bf16", "fp32"])
+def test_a_run_goes_on_in_the_precision_that_it_began_in(
+    first: str,
+    bars: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ctrl_c: Callable[..., None],
+) -> None:
+    """On another machine, or when what takes less time turns by chance."""
+    settings = recipe(bars, precision="auto", epochs=2)
+    monkeypatch.setattr(loop, "resolve_precision", lambda *_: first)
+    ctrl_c(Lesson, "supervised", call=2)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(settings, tmp_path)
+    monkeypatch.setattr(loop, "resolve_precision", lambda *_: "fp32" if first == "bf16" else "bf16")
+    loop.train(settings, tmp_path, resume=True)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {row["precision"] for row in rows if row["kind"] == "epoch"} == {first}
 
 
 def test_what_gives_no_maps_cannot_start_a_training(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ from graspling.training.optimise import (
 from graspling.training.part import open_data
 from graspling.training.processes import start
 from graspling.training.recipe import Recipe
-from graspling.training.state import Progress, load_state, save_state
+from graspling.training.state import Progress, load_state, precision_of, save_state
 from graspling.training.validation import picture, validate
 
 
@@ -110,9 +110,10 @@ def train(
     network = build(recipe.network, recipe.modality, **recipe.variant)
     before = [initialise(network, recipe.init)] if recipe.init else []
     team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
-    precision = resolve_precision(recipe.precision, team.device)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    precision = precision_of(last) or resolve_precision(recipe.precision, team.device)
+    precision = "bf16" if team.any(precision == "bf16") else "fp32"
     network.to(team.device).channels_last()
     average = copy.deepcopy(network).requires_grad_(False) if recipe.ema else None
     judged = average or network
@@ -127,7 +128,7 @@ def train(
     steps = recipe.epochs * len(batches)
     optimiser = make_optimiser(recipe, learner, steps)
     settings = recipe.to_dict()
-    progress = Progress()
+    progress = Progress(precision=precision)
     if last.exists():
         progress = load_state(last, learner, average, optimiser, settings)
     trained = cast(GraspNetwork, team.wrap(network))

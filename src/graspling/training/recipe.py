@@ -48,7 +48,7 @@ class Recipe:
         lr: highest learning rate.
         weight_decay: of the optimiser.
         schedule: one_cycle or constant.
-        precision: fp32, bf16 (autocast), or auto: bf16 where the device computes in it, since a
+        precision: fp32, bf16 (autocast), or auto: bf16 where the device gains by it, since a
             processor that only imitates it takes ten times as long.
         ema: decay of the moving average of the weights that is validated and kept; 0: none.
         taper, graded: see graspling.maps.Encoding.

@@ -32,6 +32,7 @@ class Progress:
         highest: highest validation accuracy so far.
         best_accuracy, best_loss: of the weights that are kept, see :meth:`is_better`.
         seconds: time trained so far, over all parts of an interrupted run.
+        precision: that the run began with, where the machine decides.
         losses: sums of the losses of the epoch under way.
     """
 
@@ -42,6 +43,7 @@ class Progress:
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
     seconds: float = 0.0
+    precision: str = ""
     losses: dict[str, float] = field(default_factory=dict)
 
     def is_better(self, accuracy: float, loss: float, n: int) -> bool:
@@ -92,6 +94,16 @@ def save_state(
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"graspling_state": json.dumps(metadata)})
+
+
+def precision_of(path: Path) -> str:
+    """What a run computes in that is gone on with; "" where its state does not say."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {})["graspling_state"])
+            return str(state["progress"]["precision"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return ""  # load_state says what is wrong
 
 
 def load_state(

@@ -97,7 +97,7 @@ class CriticRecipe:
         schedule: decay (x 0.95 every 0.66 epochs) or one_cycle.
         augmentation: see CropAugmentation.
         limit: at most this many rows of each part; 0: all.
-        precision: fp32, bf16 or auto (bf16 where the device computes in it).
+        precision: fp32, bf16 or auto (bf16 where the device gains by it).
         seed, validate_every, checkpoint_seconds, threads: as in Recipe.
     """
 
