@@ -171,6 +171,7 @@ def test_without_a_name_the_images_decide(tmp_path: Path, monkeypatch: pytest.Mo
         sidecar = card.to_dict() | {"sha256": digest}
         (tmp_path / f"{name}.json").write_text(json.dumps(sidecar))
     detector = load()
+    assert repr(detector) == "BestDetector(of the shipped models, for each frame)"
     with pytest.raises(InputError, match="before the first frame"):
         _ = detector.card
     image, depth = frame((150, 100)), np.full((240, 320), 0.7, np.float32)
@@ -178,6 +179,7 @@ def test_without_a_name_the_images_decide(tmp_path: Path, monkeypatch: pytest.Mo
     assert detector.run(image, depth).model == detector.card.name == "both"
     with pytest.raises(InputError, match="no shipped model takes depth"):
         detector.detect(depth=depth)
+    assert "last Detector(both, rgbd" in repr(detector)
     assert load("colour").card.name == "colour"
     models.card.cache_clear()
 

@@ -63,8 +63,9 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
 
 def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(InputError, match="cannot write"):
-        write_text(tmp_path / "a.txt", "text")
+    for place in (tmp_path / "a.txt", tmp_path / "a.txt" / ".", Path("."), Path("/")):
+        with pytest.raises(InputError, match="it is a folder; give the name of a file"):
+            write_text(place, "text")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 

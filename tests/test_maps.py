@@ -8,7 +8,7 @@ import pytest
 
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.maps import Decoding, Encoding, decode, encode
+from graspling.maps import Decoding, Encoding, decode, encode, magnitude
 
 SIDE = 224
 
@@ -266,3 +266,26 @@ def test_wrong_shapes_are_refused() -> None:
         Encoding(taper=2)
     with pytest.raises(InputError, match="graded"):
         Encoding(graded=-0.1)
+
+
+def moved(array: np.ndarray, by: int) -> np.ndarray:
+    """The same values, so many of them farther from where the processor likes arrays to begin."""
+    room = np.empty(array.size + 64, array.dtype)
+    start = -(room.ctypes.data // array.itemsize) % 64 + by
+    view = room[start % 64 :][: array.size].reshape(array.shape)
+    view[...] = array
+    return view
+
+
+@pytest.mark.parametrize("certain", [False, True])
+def test_decoding_does_not_depend_on_where_maps_lie_in_memory(certain: bool) -> None:
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(4, 61, 67)).astype(np.float32)
+    found = {
+        decode(moved(maps, by), top=20, decoding=Decoding(certain=certain)).to_json()
+        for by in range(16)
+    }
+    assert len(found) == 1
+    lengths = {magnitude(moved(maps[1], by), moved(maps[2], by)).tobytes() for by in range(16)}
+    assert len(lengths) == 1
+    np.testing.assert_allclose(magnitude(maps[1], maps[2]), np.hypot(maps[1], maps[2]), rtol=1e-6)

@@ -210,6 +210,10 @@ class BestDetector(Detector):
         self._loaded: dict[str, Detector] = {}
         self._last: Detector | None = None
 
+    def __repr__(self) -> str:
+        last = f", last {self._last!r}" if self._last else ""
+        return f"BestDetector(of the shipped models, for each frame{last})"
+
     @property
     def card(self) -> Card:
         """What is known about the model used last; InputError before the first frame."""

@@ -46,6 +46,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             renaming would destroy.
     """
     target = Path(path)
+    if target.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
     if target.is_symlink():
         target = Path(os.path.realpath(target))
     if target.exists() and not target.is_file() and not target.is_dir():

@@ -271,6 +271,14 @@ def decode(
     return Grasps.from_arrays(found_u, found_v, found_angle, found_width, quality=quality)
 
 
+def magnitude(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lengths of vectors, float32; the same wherever the arrays lie in memory, which those of
+    cv2.magnitude are not to the last digit."""
+    squares = np.square(x)
+    squares += np.square(y)
+    return np.sqrt(squares, out=squares)
+
+
 def finite_maps(maps: Maps) -> Maps:
     """The maps (4, H, W) with pixels that are not finite in all of them emptied."""
     if np.isfinite(maps).all():
@@ -289,7 +297,7 @@ def weigh_certainty(maps: Maps, decoding: Decoding) -> NDArray[np.float32]:
     quality: NDArray[np.float32] = maps[0]
     if not decoding.certain:
         return quality
-    length = np.asarray(cv2.magnitude(maps[1], maps[2]), dtype=np.float32)
+    length = magnitude(maps[1], maps[2])
     np.minimum(length, np.float32(1), out=length)
     np.sqrt(np.sqrt(length, out=length), out=length)
     length *= quality

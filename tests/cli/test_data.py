@@ -22,6 +22,25 @@ def test_data_show_check_split_and_convert(run, labelled_folder, tmp_path):
     assert "not empty" in complaint(run("data", "convert", data, target, "--to", "cornell"))
 
 
+def test_nothing_that_lies_in_the_data_is_replaced(run, toy_model, labelled_folder):
+    data, labels = f"folder:{labelled_folder}", labelled_folder / "labels.json"
+    before = labels.read_bytes()
+    for words in (
+        ["data", "check", data, "--json"],
+        ["data", "split", data, "--unit", "image-wise", "--out"],
+        ["data", "split", data, "--json"],
+        ["evaluate", "--model", toy_model(), "--data", data, "--json"],
+        ["compare", toy_model(), toy_model("b"), "--data", f"{data} + {data}", "--json"],
+    ):
+        assert "lies in the data and is there already" in complaint(run(*words, labels))
+    image = labelled_folder / json.loads(before)["images"][0]["rgb"]
+    assert "lies in the data" in complaint(run("data", "show", data, "--out", image))
+    assert labels.read_bytes() == before
+    # what is new there is no harm
+    split = labelled_folder / "splits" / "mine.json"
+    assert run("data", "split", data, "--unit", "image-wise", "--out", split)[0] == 0
+
+
 def test_no_bar_goes_into_a_file_and_a_failure_is_one_line(run, labelled_folder, tmp_path):
     data = f"folder:{labelled_folder}"
     assert run("data", "check", data)[2] == ""

@@ -91,6 +91,13 @@ def test_nothing_is_written_over_the_source(run, toy_model, monkeypatch):
     for words in ((), ("--threshold", 0.3), ("--out", source)):
         assert "is an input" in complaint(run("export", source, *words))
     assert source.read_bytes() == before and not source.with_suffix(".json").exists()
+    # nor over what happens to have the name of the new card
+    other = source.with_name("camera.json")
+    other.write_text("{}")
+    assert "is something else" in complaint(
+        run("export", source, "--threshold", 0.3, "--out", other.with_suffix(".onnx"))
+    )
+    assert other.read_text() == "{}"
     # nor where the card would have it
     assert "is no file name" in complaint(run("export", toy_model("x"), "--name", "../far"))
 

@@ -48,6 +48,19 @@ def test_what_is_wrong_is_said_before_anything_is_made(run, tmp_path, words, exp
     assert not out.exists()
 
 
+def test_nothing_is_written_over_the_gripper_or_into_the_data(run, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("name: own\n")
+    words = ["generate", "--frames", 1, "--out", tmp_path / "out"]
+    assert "is an input" in complaint(run(*words, "--gripper", own, "--json", own))
+    assert "is an input" in complaint(run(*words, "--camera", f"kinect,{own}", "--json", own))
+    manifest = tmp_path / "out" / "manifest.json"
+    assert "is an input" in complaint(run(*words, "--json", manifest))
+    assert "is a folder" in complaint(run(*words, "--json", tmp_path))
+    verify = ["generate", "verify", "--gripper", own, "--json", own]
+    assert "is an input" in complaint(run(*verify))
+
+
 def test_verify_reports_by_kind_of_scene(run):
     words = ("generate", "verify", "--grasps", 12, "--least-objects", 1, "--scene", "single")
     status, out, err = run(*words, "--json")

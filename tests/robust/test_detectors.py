@@ -114,6 +114,7 @@ def test_sampling_ranks_by_the_critic_and_repeats_itself(exported, table):
     folder, *_ = exported
     depth, focal, _ = table
     detector = open_detector("prop_gqcnn", critic=folder / "critic.onnx")
+    assert repr(detector).startswith("SamplingDetector(prop_gqcnn(")
     found = detector.run(None, depth, focal=focal, top=5)
     again = detector.run(None, depth, focal=focal, top=5)
     assert 1 <= len(found.grasps) <= 5 and np.array_equal(found.grasps.u, again.grasps.u)

@@ -21,6 +21,14 @@ def sidecar_of(path: Path) -> Path:
     return path.with_suffix(".json") if path.suffix == ".onnx" else Path(f"{path}.json")
 
 
+def is_sidecar(path: Path) -> bool:
+    """Whether a file holds the card and checksums of a model."""
+    try:
+        return "sha256" in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
 def weights_of(path: Path) -> Path:
     """The file with the weights of an OpenVINO model."""
     return path.with_suffix(".bin")
@@ -47,7 +55,10 @@ def read_model(path: Path) -> bytes:
         if "weights_sha256" in document:
             expected[weights_of(path)] = document["weights_sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(f"{sidecar}: is not the sidecar of a model; remove or repair it") from None
+        raise InputError(
+            f"{sidecar}: is not the sidecar of a model, but has the name of that of {path.name}; "
+            "move one of them"
+        ) from None
     for file, digest in expected.items():
         content = data if file == path else read_bytes(file)
         if hashlib.sha256(content).hexdigest() != digest:

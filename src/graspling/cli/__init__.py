@@ -8,11 +8,13 @@ shows the traceback as well.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import get_type_hints
 
 from graspling import __version__
@@ -83,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
+        if argv is None:  # the end of the process is near, and not to be interrupted again
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return _complain("interrupted", 130)
     except GrasplingError as error:
         return _complain(error, getattr(error, "status", 1))
@@ -118,6 +122,9 @@ def _run(arguments: list[str]) -> int:
     kind = next(iter(get_type_hints(verb).values()))
     options = parse(kind, rest, f"graspling {name}")
     if options is not None:
+        target = getattr(options, "json", "")
+        if target and Path(target).is_dir():  # before hours of work
+            raise InputError(f"--json {target}: is a folder; give the name of a file")
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             verb(options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from graspling.cli.output import say, table, warn, write_json
+from graspling.cli.output import refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import DataWord, File, FileWord, Json
 from graspling.datasets import Dataset, open_dataset
 from graspling.datasets.check import check as check_dataset
@@ -42,6 +42,7 @@ def show(options: Show) -> None:
     """Draw and write."""
     dataset = _open(options.data)
     out = options.out or f"{dataset.kind}-sheet.png"
+    refuse_overlap([out], [], options.data)
     picture = show_dataset(dataset, options.count, options.seed, columns=options.columns)
     write_picture(out, picture)
     say(f"written: {out}")
@@ -58,6 +59,7 @@ class Check:
 
 def check(options: Check) -> None:
     """Check and print."""
+    refuse_overlap([options.json], [], options.data)
     report = check_dataset(_open(options.data))
     write_json(report.to_dict(), options.json)
     say(report.text(), json_target=options.json)
@@ -107,6 +109,7 @@ class Split:
 
 def split(options: Split) -> None:
     """Make or describe."""
+    refuse_overlap([options.json, options.out], [], options.data)
     dataset = _open(options.data)
     if options.out:
         made = _make(dataset, options)

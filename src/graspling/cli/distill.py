@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say
 from graspling.cli.parse import File, Number, Text, Texts
-from graspling.cli.train import Train, recipe_changes, recipe_of
+from graspling.cli.train import Train, recipe_changes, recipe_of, shortened
 from graspling.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,4 +82,4 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     recipe = load_recipe(source, **changes)
     if not recipe.data:
         raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
-    return recipe.quick() if options.quick else recipe, out
+    return shortened(options, recipe) if options.quick else recipe, out

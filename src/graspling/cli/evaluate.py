@@ -173,7 +173,7 @@ def _check(options: Evaluate) -> None:
     for name in filter(None, outputs):
         check_picture_name(name)
     read = model_files(options.model, options.critic, options.fallback)
-    refuse_overlap([options.json, *outputs], [*read, options.split, options.gripper])
+    refuse_overlap([options.json, *outputs], [*read, options.split, options.gripper], options.data)
 
 
 def _given(options: Evaluate, names: tuple[str, ...]) -> list[str]:
@@ -272,7 +272,8 @@ def compare(options: Compare) -> None:
     if not options.a or not options.b:
         raise InputError("compare needs two models: graspling compare A B --data KIND:FOLDER")
     check_bootstrap(options.repeats, options.seed)
-    refuse_overlap([options.json], [*model_files(options.a, options.b), options.split])
+    read = model_files(options.a, options.b)
+    refuse_overlap([options.json], [*read, options.split], options.data)
     dataset, subset = options.open()
     result_a = options.run(options.a, dataset, subset)
     result_b = options.run(options.b, dataset, subset)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from graspling import models
 from graspling.backends import open_backend, openvino
-from graspling.backends.files import files_of, read_model, sidecar_of, weights_of
+from graspling.backends.files import files_of, is_sidecar, read_model, sidecar_of, weights_of
 from graspling.card import Card
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import model_files, progress, refuse_overlap, say, warn
@@ -125,6 +125,12 @@ def _place(options: Export, card: Card) -> Path:
     out = Path(options.out or f"{card.name}{_SUFFIX[options.format]}")
     read = model_files(options.checkpoint)
     refuse_overlap([str(file) for file in files_of(out)], [*read, options.split])
+    beside = sidecar_of(out)
+    if beside.exists() and not is_sidecar(beside):
+        raise InputError(
+            f"{beside} would hold the card of {out.name} and is something else; give the model "
+            "another name"
+        )
     return out
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
 
-from graspling.cli.output import say, table, warn, write_json
+from graspling.cli.output import refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import File, Json, Text
 from graspling.errors import InputError
-from graspling.simulation.manifest import Part, SceneChoice, Settings
+from graspling.simulation.manifest import FILE, Part, SceneChoice, Settings
 
 Place = Annotated[str, tyro.conf.arg(metavar="procedural|DIR", help_behavior_hint="")]
 
@@ -60,6 +61,8 @@ def generate(options: Generate) -> None:
 
     if not options.frames or not options.out:
         raise InputError("how many frames, and where to? give --frames N --out DIR")
+    read = [options.gripper, *options.camera.split(",")]
+    refuse_overlap([options.json], [*read, Path(options.out) / FILE])
     chosen = asdict(options)
     settings = Settings(**{name: chosen[name] for name in _SETTINGS})
     ray = {"off": None, "local": ""}.get(options.ray, options.ray)
@@ -111,6 +114,7 @@ def verify(options: Verify) -> None:
     from graspling.simulation.verify import KINDS
     from graspling.simulation.verify import verify as run
 
+    refuse_overlap([options.json], [options.gripper, *options.camera.split(",")])
     settings = Settings(
         1,
         options.seed,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from graspling.backends.files import files_of
 from graspling.bar import bar
+from graspling.datasets import folders_of
 from graspling.errors import InputError
 from graspling.files import check_writable, write_text
 
@@ -77,16 +78,20 @@ def model_files(*names: str) -> list[Path]:
     return [file for path in paths for file in files_of(path)]
 
 
-def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | str | None]) -> None:
+def refuse_overlap(
+    outputs: Iterable[str], inputs: Iterable[Path | str | None], data: str = ""
+) -> None:
     """Nothing that is read or written already may be written over, and every output has a place.
 
     Args:
         outputs: files; "" and "-" are none.
         inputs: files; None and "" are none.
+        data: a data set as on the command line; of what lies in its folder nothing is replaced.
 
     Raises:
         InputError: an output is one of the inputs, two outputs are one file, or there is no place.
     """
+    folders = [folder.resolve() for folder in folders_of(data)]
     taken = {Path(path).resolve(): "an input" for path in inputs if path}
     for name in outputs:
         if name in ("", "-"):
@@ -95,4 +100,6 @@ def refuse_overlap(outputs: Iterable[str], inputs: Iterable[Path | str | None]) 
         path = Path(name).resolve()
         if path in taken and not path.is_dir():
             raise InputError(f"{name} is {taken[path]}, too; give the output a name of its own")
+        if path.is_file() and any(folder in path.parents for folder in folders):
+            raise InputError(f"{name} lies in the data and is there already; choose another place")
         taken[path] = "another output"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from graspling.datasets.cornell import Cornell
@@ -45,16 +46,12 @@ def open_dataset(spec: str) -> Dataset:
     """
     if " + " in spec:
         return Joined([open_dataset(part.strip()) for part in spec.split(" + ")])
-    kind, colon, rest = spec.partition(":")
-    if kind not in DATASETS or not colon or not rest:
+    kind, folder, options = _parsed(spec)
+    if kind not in DATASETS or not folder:
         raise InputError(
             f"data {spec!r}: expected KIND:FOLDER[,option=value...] "
             f"with KIND one of {', '.join(DATASETS)}"
         )
-    options: list[tuple[str, str]] = []
-    while found := re.fullmatch(r"(.+),([A-Za-z_]+)=([^,]*)", rest):
-        rest = found[1]
-        options.append((found[2], found[3]))
     known = {**DATASETS[kind].options, **Dataset.common_options}
     settings: dict[str, Any] = {}
     for name, text in options:
@@ -66,4 +63,19 @@ def open_dataset(spec: str) -> Dataset:
             settings[name] = known[name](text)
         except ValueError as error:
             raise InputError(f"data {spec!r}: option {name}={text}: expected {error}") from None
-    return DATASETS[kind](rest, **settings)
+    return DATASETS[kind](folder, **settings)
+
+
+def folders_of(spec: str) -> list[Path]:
+    """The folders that a spec names, whether it can be opened or not."""
+    return [Path(folder) for part in spec.split(" + ") if (folder := _parsed(part.strip())[1])]
+
+
+def _parsed(spec: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """Kind, folder and options of one data set; no folder where there is no kind."""
+    kind, _, folder = spec.partition(":")
+    options: list[tuple[str, str]] = []
+    while found := re.fullmatch(r"(.+),([A-Za-z_]+)=([^,]*)", folder):
+        folder = found[1]
+        options.append((found[2], found[3]))
+    return kind, folder, options

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from graspling.backends.base import Backend
 from graspling.card import Card
 from graspling.detector import Detection, Detector, check_threshold, check_top
 from graspling.errors import InputError
@@ -56,6 +57,18 @@ class RobustDetector(Detector):
     def detect(self, rgb: Any = None, depth: Any = None, **how: Any) -> Grasps:
         """See :meth:`Detector.detect`; ``focal`` is needed."""
         return self.run(rgb, depth, **how).grasps
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._card.name}, {self._card.modality})"
+
+    @property
+    def backend(self) -> Backend:
+        """None of its own.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{self._card.name} has no backend to choose: ONNX Runtime runs it")
 
     def track(self, rgb: Any = None, depth: Any = None, **how: Any) -> Grasps:
         """These detectors have no maps to prefer a grasp in.

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from graspling.card import Card
 from graspling.crops import Cropper, Crops
 from graspling.errors import InputError
+from graspling.frames import unmasked
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
@@ -56,7 +57,7 @@ def heights(
 ) -> NDArray[np.float64]:
     """(N,) depth of the gripper at grasps that do not say one, metres: as deep as it fits, see
     :func:`graspling.poses.to_poses`; NaN where there is no pose."""
-    metres = np.asarray(depth)
+    metres = np.asarray(unmasked(depth))
     height, width = metres.shape
     camera = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
     poses = to_poses(grasps, metres, camera, gripper, clamp=True)
@@ -80,7 +81,7 @@ def judge(
     """
     if not focal > 0:
         raise InputError(f"focal is {focal}, expected pixels above 0")
-    metres = np.asarray(depth)
+    metres = np.asarray(unmasked(depth))
     own = np.full(len(grasps), np.nan) if z is None else np.array(z, np.float64)
     unsaid = np.flatnonzero(~np.isfinite(own))
     if len(unsaid):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
+from graspling.maps import magnitude
 
 Floats = NDArray[np.float64]
 Depth = NDArray[np.float32]
@@ -64,7 +65,7 @@ def propose(
     smooth = cv2.GaussianBlur(depth, (3, 3), 0)
     du = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=0.25)  # difference across two pixels
     dv = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=0.25)
-    size = cv2.magnitude(du, dv)
+    size = magnitude(du, dv)
     edge = size >= how.step
     edge[:2] = edge[-2:] = False
     edge[:, :2] = edge[:, -2:] = False

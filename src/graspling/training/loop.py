@@ -102,7 +102,7 @@ def train(
     last, best = folder / "last.safetensors", folder / "best.safetensors"
     if last.exists() and not resume:
         raise InputError(f"{folder} holds a run already; use --resume, or another --out")
-    dataset, part = open_data(recipe)
+    dataset, part = open_data(recipe, folder)
     torch.manual_seed(recipe.seed)
     preparation = Preparation(
         modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from graspling.datasets import open_dataset
+from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.datasets.splits import Splits, label_fraction
+from graspling.errors import InputError
 from graspling.training.batches import check_images
 from graspling.training.recipe import Recipe
 
@@ -45,14 +48,20 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     return Part(train[:most], val[:most], split, rest[:most])
 
 
-def open_data(recipe: Recipe) -> tuple[Dataset, Part]:
+def open_data(recipe: Recipe, folder: Path) -> tuple[Dataset, Part]:
     """The data set and what a recipe takes of it, after a look at the first image of each of the
     data sets that are joined in it.
 
+    Args:
+        folder: of the run.
+
     Raises:
-        InputError: they cannot be used, or lack an image that the recipe's networks look at.
+        InputError: they cannot be used, lack an image that the recipe's networks look at, or lie
+            in the run's folder.
     """
     dataset = open_dataset(recipe.data)
+    if any(folder.resolve() == one.root.resolve() for one in parts_of(dataset)):
+        raise InputError(f"--out {folder}: the data lie there; give the run a folder of its own")
     part = choose_ids(dataset, recipe)
     specs = recipe.data.split(" + ")
     for number, spec in enumerate(specs):

@@ -43,7 +43,7 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
         if (begun or last.exists()) and not resume:
             raise InputError(f"{folder} holds a run already; use --resume, or another --out")
         # what only the second phase needs is looked at before the first one takes its hours
-        dataset, part = open_data(recipe)
+        dataset, part = open_data(recipe, folder)
         make_pool(recipe, dataset, part.rest)
         if not last.exists():
             # the run can be gone on with by its folder alone from now on
