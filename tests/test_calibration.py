@@ -140,6 +140,9 @@ def test_board_and_hand_eye_files(tmp_path) -> None:
     path.write_text('{"schema": "other"}')
     with pytest.raises(InputError, match="no hand-eye calibration"):
         HandEye.load(path)
+    path.write_text(loaded.to_json().replace("eye-in-hand", "eye-to-hand"))
+    with pytest.raises(InputError, match="base_from_camera is missing, which eye-to-hand needs"):
+        HandEye.load(path)
 
 
 def test_robot_poses_in_every_layout(tmp_path) -> None:

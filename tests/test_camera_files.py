@@ -106,6 +106,23 @@ def test_a_focal_length_that_is_not_in_pixels_is_refused(unit: float) -> None:
         Intrinsics.from_dict({**document, "width": 640, "height": 480})
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ppx": 3195.0}, "cx is 3195 .* far outside of an image of 640 x 480"),
+        ({"ppy": -300.0}, "cy -300, far outside"),
+        ({"fy": 52.5}, "fx is 525 and fy 52.5"),
+        ({"fx": 52500.0, "fy": 52500.0}, "no lens is that long"),
+    ],
+)
+def test_values_that_no_camera_has_are_refused(change: dict[str, float], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Intrinsics.from_dict(REALSENSE | change)
+    corner = {"x_offset": 600, "y_offset": 440, "width": 40, "height": 40}
+    part = Intrinsics.from_dict(REALSENSE | {"roi": corner})
+    assert part == CAMERA.crop(600, 440, 40, 40)  # far outside as well, and right
+
+
 def test_unknown_keys_are_warned_of_in_one_line() -> None:
     with pytest.warns(UserWarning, match="unknown keys exposure, focal are ignored") as caught:
         Intrinsics.from_dict(CAMERA.to_dict() | {"focal": 3, "exposure": 4})

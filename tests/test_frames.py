@@ -108,6 +108,17 @@ def test_depth_that_cannot_be_depth_is_refused(tmp_path: Path) -> None:
         check_depth(np.ones((4, 4), np.uint16))
 
 
+def test_a_masked_array_keeps_its_mask() -> None:
+    """NumPy's own asarray drops it: what was marked as missing would be metres again."""
+    depth = np.ma.masked_less(np.array([[0.7, 0.6], [0.8, 0.9]]), 0.72)
+    np.testing.assert_allclose(check_depth(depth), [[0, 0], [0.8, 0.9]])
+    colour = np.ma.array(np.zeros((2, 2, 3), np.uint8), mask=False)
+    assert type(check_rgb(colour)) is np.ndarray
+    colour[0, 0] = np.ma.masked
+    with pytest.raises(InputError, match="colour: some values are masked"):
+        check_rgb(colour)
+
+
 @pytest.mark.parametrize("shape", [(4, 9), (480, 640), (1, 2000)])
 def test_millimetres_that_are_said_to_be_metres_are_refused(shape: tuple[int, int]) -> None:
     depth = np.random.default_rng(0).uniform(400, 900, shape).astype(np.float32)

@@ -83,6 +83,9 @@ def test_wrong_shapes() -> None:
         Grasps(one, np.ones((1, 2)), one, one, one, one)
     with pytest.raises(InputError, match="do not fit together"):
         Grasps.from_arrays([1, 2, 3], [1, 2], 0, 1)
+    with pytest.raises(InputError, match=r"\(2,\), \(1,\), \(\), .* do not fit together"):
+        Grasps.from_arrays([1, 2], [1], 0, 1)  # a value is missing; a number would be for all
+    assert len(Grasps.from_arrays([], 0, 0, 1)) == 0
     with pytest.raises(InputError, match="not numeric"):
         Grasps(np.array(["a"]), one, one, one, one, one)
 

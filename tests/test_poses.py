@@ -216,6 +216,16 @@ def test_rows_keep_their_order_and_bad_input_is_named() -> None:
         grasps.to_poses((depth * 1000).astype(np.uint16), CAMERA, PANDA)
 
 
+def test_what_a_mask_hides_is_missing_and_a_gripper_may_be_named() -> None:
+    depth, grasps, _ = scene()
+    hidden = np.ma.masked_greater(depth, 0)
+    assert grasps.to_poses(hidden, CAMERA, PANDA).reason == ("no depth under the grasp",)
+    named = grasps.to_poses(depth, CAMERA, "panda")
+    np.testing.assert_array_equal(named.pose, grasps.to_poses(depth, CAMERA, PANDA).pose)
+    with pytest.raises(InputError, match="gripper 'tongs': neither one of"):
+        grasps.to_poses(depth, CAMERA, "tongs")
+
+
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
 def test_the_table_is_found_under_objects_and_noise(tilt: float) -> None:
     view = camera_at(0.7, tilt)

@@ -30,6 +30,9 @@ _READ = {
     "binning_y", "roi",
 }  # fmt: skip
 
+_WIDEST = 20  # widths of an image in a focal length, far beyond any lens
+_LONGEST = 57  # focal lengths in widths of an image: it shows less than a degree
+
 
 def read_document(path: str | Path, what: str = "camera file") -> Any:
     """What a JSON or YAML file holds; of a RealSense listing, its one block of intrinsics.
@@ -132,6 +135,31 @@ def parse_intrinsics(
         values["distortion"] = coefficients
         values["distortion_model"] = lens_model(name, coefficients)
     return values, _region(found.get("roi")), _binning(found)
+
+
+def check_lens(fx: float, fy: float, cx: float, cy: float, width: int, height: int) -> None:
+    """Raises InputError on values of a whole image, in pixels, that no camera has; a part of an
+    image may have them."""
+    size, largest = f"{width} x {height}", max(width, height)
+    if min(fx, fy) < largest / _WIDEST:
+        raise InputError(
+            f"fx is {fx:g} and fy {fy:g} for an image of {size}: no lens is that wide; "
+            "expected pixels, not millimetres or shares of the image"
+        )
+    if max(fx, fy) > largest * _LONGEST:
+        raise InputError(
+            f"fx is {fx:g} and fy {fy:g} for an image of {size}: no lens is that long; "
+            "expected pixels of this image"
+        )
+    if not 0.5 <= fx / fy <= 2:
+        raise InputError(
+            f"fx is {fx:g} and fy {fy:g}: no pixels are that long; expected almost the same"
+        )
+    if not (-0.5 * width <= cx <= 1.5 * width and -0.5 * height <= cy <= 1.5 * height):
+        raise InputError(
+            f"cx is {cx:g} and cy {cy:g}, far outside of an image of {size}; expected pixels near "
+            "its middle; of a part of an image give the values of the whole and the part as roi"
+        )
 
 
 _OTHER_NAMES = {

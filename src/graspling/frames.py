@@ -101,11 +101,18 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
 
 
 def as_array(image: ArrayLike, source: str) -> NDArray[Any]:
-    """An array of whatever was handed in, or InputError."""
+    """An array of whatever was handed in, or InputError, also where NumPy's mask hides a part."""
+    if np.ma.is_masked(image):
+        raise InputError(f"{source}: some values are masked, expected all; fill them, x.filled(0)")
     try:
         return np.asarray(image)
     except (ValueError, TypeError):  # rows of different lengths, for example
         raise InputError(f"{source}: is no array of pixels") from None
+
+
+def unmasked(depth: ArrayLike) -> ArrayLike:
+    """Depth whose pixels that NumPy's mask hides are missing, 0; without a mask as it is."""
+    return depth.filled(0) if isinstance(depth, np.ma.MaskedArray) else depth
 
 
 def check_rgb(image: ArrayLike, source: str = "colour") -> NDArray[np.uint8]:
@@ -129,7 +136,7 @@ def check_rgb(image: ArrayLike, source: str = "colour") -> NDArray[np.uint8]:
 def check_depth(depth: ArrayLike, source: str = "depth") -> NDArray[np.float32]:
     """A depth image (H, W) float32 in metres, or InputError, also when it is so far away that its
     unit must be another; (H, W, 1) is squeezed."""
-    array = as_array(depth, source)
+    array = as_array(unmasked(depth), source)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim != 2 or 0 in array.shape:

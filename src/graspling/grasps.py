@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -126,7 +127,7 @@ class Grasps:
         jaw: ArrayLike | None = None,
         quality: ArrayLike | None = None,
     ) -> Grasps:
-        """From columns or scalars that broadcast to (N,); see the class for units.
+        """From columns (N,) and scalars, which are for all rows; see the class for units.
 
         ``jaw`` defaults to width / 2, the rule for networks that predict none; ``quality`` to 1.
         """
@@ -134,7 +135,10 @@ class Grasps:
         columns = [u, v, angle, width, half if jaw is None else jaw]
         columns.append(1.0 if quality is None else quality)
         try:
-            arrays = np.broadcast_arrays(*[np.atleast_1d(np.asarray(c, float)) for c in columns])
+            given = [np.asarray(column, float) for column in columns]
+            if len({column.shape for column in given if column.ndim}) > 1:
+                raise ValueError  # NumPy would take a column of one row for all rows
+            arrays = np.broadcast_arrays(*map(np.atleast_1d, given))
         except ValueError:
             shapes = ", ".join(str(np.shape(c)) for c in columns)
             raise InputError(f"grasps: columns of shapes {shapes} do not fit together") from None
@@ -330,14 +334,15 @@ class Grasps:
         self,
         depth: ArrayLike,
         intrinsics: Intrinsics,
-        gripper: Gripper,
+        gripper: Gripper | str | Path,
         *,
         approach: Literal["camera", "gravity"] = "camera",
         gravity: ArrayLike | None = None,
         clamp: bool = False,
         table: ArrayLike | Plane | None = None,
     ) -> GraspPoses:
-        """Poses of a gripper in the camera frame, metres; see :func:`graspling.poses.to_poses`."""
+        """Poses of a gripper (by name or file, too) in the camera frame, metres; see
+        :func:`graspling.poses.to_poses`."""
         from graspling.poses import to_poses
 
         return to_poses(

@@ -97,6 +97,8 @@ class HandEye:
         setup = document.get("setup")
         name = "hand_from_camera" if setup == "eye-in-hand" else "base_from_camera"
         try:
+            if setup in SETUPS and document.get(name) is None:
+                raise InputError(f"{name} is missing, which {setup} needs: 4 x 4, metres")
             return cls(setup, matrix_of(document.get(name), name), document.get("report") or {})  # type: ignore[arg-type]
         except InputError as error:
             raise InputError(f"{path}: {error}") from None

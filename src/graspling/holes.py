@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
-from graspling.frames import ALL_MISSING, valid_depth
+from graspling.frames import ALL_MISSING, unmasked, valid_depth
 
 Depth = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def fill_holes(depth: ArrayLike) -> Depth:
     Raises:
         InputError: no pixel is valid.
     """
-    metres = np.asarray(depth, dtype=np.float32)
+    metres = np.asarray(unmasked(depth), dtype=np.float32)
     return fill_known(metres, valid_depth(metres))
 
 

@@ -17,12 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graspling.camera_files import PLAIN, parse_intrinsics, read_document
+from graspling.camera_files import PLAIN, check_lens, parse_intrinsics, read_document
 from graspling.errors import InputError
 from graspling.lens import distort, lens_model, undistort
 
 Floats = NDArray[np.float64]
-_WIDEST = 20  # widths of an image in a focal length, far beyond any lens
 
 
 @dataclass(frozen=True)
@@ -105,16 +104,11 @@ class Intrinsics:
             also: further keys that are known to the caller.
 
         Raises:
-            InputError: a key is missing, skew is not 0, or a value is out of range.
+            InputError: a key is missing, skew is not 0, or a value is one that no camera has.
         """
         values, (u0, v0, width, height), (across, down) = parse_intrinsics(document, also)
         intrinsics = cls(**values)
-        if min(intrinsics.fx, intrinsics.fy) < max(intrinsics.width, intrinsics.height) / _WIDEST:
-            raise InputError(
-                f"fx is {intrinsics.fx:g} and fy {intrinsics.fy:g} for an image of "
-                f"{intrinsics.width} x {intrinsics.height}: no lens is that wide; expected pixels, "
-                "not millimetres or shares of the image"
-            )
+        check_lens(*(getattr(intrinsics, name) for name in PLAIN))
         if width and height:
             intrinsics = intrinsics.crop(u0, v0, width, height)
         if (across, down) != (1, 1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -271,10 +272,10 @@ def decode(
     return Grasps.from_arrays(found_u, found_v, found_angle, found_width, quality=quality)
 
 
-def magnitude(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+def magnitude(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
     """Lengths of vectors, float32; the same wherever the arrays lie in memory, which those of
     cv2.magnitude are not to the last digit."""
-    squares = np.square(x)
+    squares: NDArray[np.float32] = np.square(x, dtype=np.float32)
     squares += np.square(y)
     return np.sqrt(squares, out=squares)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
-from graspling.frames import valid_depth
+from graspling.frames import unmasked, valid_depth
 from graspling.intrinsics import Intrinsics
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def fit_plane(depth: ArrayLike, intrinsics: Intrinsics) -> Plane | None:
     Args:
         depth: (H, W) metres, 0 = missing.
     """
-    metres = np.asarray(depth, dtype=np.float32)
+    metres = np.asarray(unmasked(depth), dtype=np.float32)
     rng = np.random.default_rng(0)  # the same frame gives the same plane
     step = max(1, int(np.sqrt(metres.size / _POINTS)))
     v, u = np.nonzero(valid_depth(np.ascontiguousarray(metres[::step, ::step])))

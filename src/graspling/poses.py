@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from graspling.descent import Reached, descend
 from graspling.errors import InputError
-from graspling.frames import valid_depth
+from graspling.frames import unmasked, valid_depth
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
 from graspling.plane import Plane, fit_plane
@@ -111,7 +112,7 @@ def to_poses(
     grasps: Grasps,
     depth: ArrayLike,
     intrinsics: Intrinsics,
-    gripper: Gripper,
+    gripper: Gripper | str | Path,
     *,
     approach: Approach = "camera",
     gravity: ArrayLike | None = None,
@@ -122,6 +123,7 @@ def to_poses(
 
     Args:
         depth: (H, W) floating point metres of the grasps' frame, 0 = missing.
+        gripper: itself, or name or file for :meth:`graspling.gripper.Gripper.load`.
         approach: along the camera's optical axis, or along ``gravity``.
         gravity: (3,) down in the camera frame, any length; for ``approach="gravity"``.
         clamp: open as far as the gripper can for a grasp that is wider; otherwise it is refused
@@ -130,9 +132,11 @@ def to_poses(
             fingertip comes near; by default the plane that most of the frame lies on, if any.
 
     Raises:
-        InputError: depth and intrinsics do not fit, gravity is missing or lies across the optical
-            axis, or the table is no plane.
+        InputError: depth and intrinsics do not fit, there is no such gripper, gravity is missing
+            or lies across the optical axis, or the table is no plane.
     """
+    if not isinstance(gripper, Gripper):
+        gripper = Gripper.load(gripper)
     metres = _depth(depth, intrinsics)
     if intrinsics.distortion:
         metres = np.ascontiguousarray(intrinsics.rectify(metres))
@@ -167,7 +171,7 @@ def to_poses(
 
 
 def _depth(depth: ArrayLike, intrinsics: Intrinsics) -> Depth:
-    array = np.asarray(depth)
+    array = np.asarray(unmasked(depth))
     expected = (intrinsics.height, intrinsics.width)
     if array.shape != expected:
         raise InputError(

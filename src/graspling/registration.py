@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
+from graspling.frames import unmasked
 from graspling.intrinsics import Intrinsics
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ def register_depth(
         InputError: the depth has another size than its intrinsics say, or the transform is not a
             rigid one.
     """
-    depth = np.asarray(depth)
+    depth = np.asarray(unmasked(depth))
     expected = (depth_intrinsics.height, depth_intrinsics.width)
     if depth.shape != expected:
         raise InputError(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from tiny_model import tiny_card
 
-from graspling.apps.locate import HeightWatch
+from graspling.apps.locate import HeightWatch, Locator, PoseFrame, lack_for_poses
 from graspling.camera import Intrinsics
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
 from graspling.sources.base import Frame
 
 CAMERA = Intrinsics(150, 150, 79.5, 59.5, 160, 120)
@@ -49,6 +51,17 @@ def test_which_frames_are_looked_at() -> None:
     assert not told
     look(Frame("c", depth=table(7.0)))
     assert len(told) == 1
+
+
+def test_a_frame_that_can_have_no_poses_says_why() -> None:
+    locate, grasps = Locator(Gripper.load("panda")), Grasps.from_arrays([70, 75], 60, 0, 30)
+    for frame, reason in (
+        (Frame("a", rgb=np.zeros((120, 160, 3), np.uint8)), "the frame has no depth"),
+        (Frame("a", depth=table(0.7)), "its camera's intrinsics are not known"),
+    ):
+        assert locate(frame, grasps).reason == (reason,) * 2
+        assert PoseFrame().records(locate(frame, grasps))["poses"][1]["pose"] is None
+    assert lack_for_poses(Frame("a", depth=table(0.7), intrinsics=CAMERA)) == ""
 
 
 def test_a_model_that_knows_no_heights_says_nothing() -> None:

@@ -62,4 +62,29 @@ def test_one_pose_of_the_hand_is_for_one_frame(run, frames, camera, toy_model, t
     assert "for 3 frames" in line and "one frame at a time" in line
     assert run("detect", "--depth", folder / "0_depth.png", *words)[0] == 0
     hand_eye.write_text(HandEye("eye-to-hand", np.eye(4)).to_json())
-    assert run("detect", "--depth", folder, *words)[0] == 0
+    assert "leave --robot-pose out" in complaint(run("detect", "--depth", folder, *words))
+    assert run("detect", "--depth", folder, *words[:-2])[0] == 0
+
+
+def test_the_pose_of_the_hand_in_the_layouts_of_calibrate(run, frames, camera, toy_model, tmp_path):
+    hand_eye = tmp_path / "hand_eye.json"
+    hand_eye.write_text(HandEye("eye-in-hand", np.eye(4)).to_json())
+    row = "x,y,z,qx,qy,qz,qw\n" + "0.1,0,0,0,0,0,1\n"
+    shifted = np.eye(4)
+    shifted[0, 3] = 0.1
+    words = ("detect", "--depth", frames(700) / "0_depth.png", "--depth-unit", "mm", "--camera")
+    words += (camera, "--model", toy_model(modality="depth"), "--gripper", "panda", "--json")
+    words += ("--hand-eye", hand_eye, "--robot-pose")
+    found = []
+    for name, text in (
+        ("a.json", json.dumps(shifted.tolist())),
+        ("b.json", json.dumps({"poses": [{"pose": shifted.tolist()}]})),
+        ("c.csv", row),
+    ):
+        (tmp_path / name).write_text(text)
+        status, out, err = run(*words, tmp_path / name)
+        assert status == 0, err
+        found.append(json.loads(out)["poses"][0]["pose"])
+    assert found[0] == found[1] == found[2] is not None
+    (tmp_path / "two.csv").write_text(row + "0.2,0,0,0,0,0,1\n")
+    assert "two.csv: holds 2 poses" in complaint(run(*words, tmp_path / "two.csv"))

@@ -5,6 +5,8 @@ import json
 import pytest
 from toys import complaint
 
+from graspling.card import METADATA_KEY
+
 
 def test_models_lists_networks_and_shipped_models(run):
     status, out, _ = run("models", "--json")
@@ -45,6 +47,20 @@ def test_details_of_a_shipped_model_do_not_list_every_training_id(run):
     assert "595: 0100, 0101, 0103, ..." in ids and len(out.splitlines()) < 120
     card = json.loads(run("models", "--details", "graspling_s-cornell-rgb", "--json")[1])
     assert len(card["trained_on"]["ids"]) == 595
+
+
+def test_details_of_a_file_are_its_card(run, toy_model, tmp_path):
+    path = toy_model()
+    assert "seed" in run("models", "--details", path)[1]
+    card = json.loads(run("models", "--details", path, "--json")[1])
+    assert (card["name"], card["seed"]) == ("toy", 7)
+    metadata = json.dumps({"__metadata__": {METADATA_KEY: json.dumps(card)}}).encode()
+    checkpoint = tmp_path / "best.safetensors"
+    checkpoint.write_bytes(len(metadata).to_bytes(8, "little") + metadata)
+    assert json.loads(run("models", "--details", checkpoint, "--json")[1]) == card
+    path.write_bytes(b"no model")
+    for given in (path, tmp_path / "none.onnx"):
+        assert f"{given}: " in complaint(run("models", "--details", given))
 
 
 def test_the_table_of_sizes_is_what_torch_counts():

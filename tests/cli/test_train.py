@@ -39,10 +39,16 @@ def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
     changes = ["threads=1", "lr=0.002", "loss.width=2", "loss.angle=3"]
     status, _, err = run(*words, "--quick", "--seed", 3, "--set", *changes)
     assert status == 0 and "malformed labels are left out" in err
+    assert "--quick has its own" not in err
     saved = yaml.safe_load((out / "recipe.yaml").read_text())
     assert (saved["seed"], saved["lr"], saved["split"]) == (3, 0.002, "image-wise")
     assert (saved["loss"]["width"], saved["loss"]["angle"]) == (2, 3)
     assert "--resume" in complaint(run(*words, "--quick"))
+    own = [*words[:-1], labelled_folder, "--quick"]
+    assert "the data lie there" in complaint(run(*own))
+    others = ["--epochs", 7, "--set", "threads=1", "batch=1"]
+    _, _, err = run(*words[:-1], tmp_path / "other", "--quick", *others)
+    assert "--quick has its own epochs, batch; without it they are as you say" in err
     model = tmp_path / "mine.onnx"
     assert run("export", out / "best.safetensors", "--out", model, "--name", "mine")[0] == 0
     scores = []
@@ -84,4 +90,17 @@ def test_a_run_goes_on_with_its_own_settings(run, labelled_folder, tmp_path, nam
 
 def test_resuming_where_no_run_is(run, tmp_path):
     pytest.importorskip("torch")
+    assert "give --out FOLDER" in complaint(run("train", "--resume"))
     assert "no run in" in complaint(run("train", "--resume", "--out", tmp_path / "none"))
+
+
+def test_the_recipes_to_choose_from_are_those_that_train_takes(run):
+    pytest.importorskip("torch")
+    lines = [complaint(run("train", *words)) for words in ((), ("nosuch",))]
+    assert "'nosuch'" in lines[1]
+    listed = [line.partition("choose one of ")[2].partition(" or ")[0] for line in lines]
+    assert listed[0] == listed[1]
+    names = listed[0].split(", ")
+    assert {"graspling_s", "gq_stn", "gqcnn", "direct_grasp"} <= set(names)
+    assert not any(name.startswith(("distill_", "semi_")) for name in names)
+    assert "use graspling distill" in complaint(run("train", "distill_ggcnn"))

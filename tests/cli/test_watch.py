@@ -111,6 +111,15 @@ def test_with_a_gripper_there_are_poses_or_reasons(
         assert shift[:3, 3] == pytest.approx([0.5, 0, 0.2], abs=1e-6)
 
 
+def test_poses_that_a_source_cannot_give_have_a_reason(run, frames: Path, toy_model: ToyModel):
+    words = ("--model", toy_model(), "--gripper", "panda", "--json")
+    status, text, err = run("watch", frames, *words)
+    assert status == 0 and err.count("0: no poses: the frame has no depth") == 1
+    assert err.count("no poses") == 1
+    for row in map(json.loads, text.splitlines()):
+        assert row["poses"] == [{"pose": None, "reason": "the frame has no depth"}]
+
+
 def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_path: Path):
     for words, message in [
         ((), "nothing to watch"),
@@ -126,6 +135,7 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         ((frames, "--hand-eye", "h.json"), "give --gripper and --json"),
         ((frames, "--threshold", 2), "threshold is 2"),
         (("realsense,widht=3",), "no option 'widht'"),
+        ((frames / "%d.png", "--depth-unit", "mm"), "--depth-unit is for a folder"),
     ]:
         assert message in complaint(run("watch", *words, *(("--model", toy_model()) * bool(words))))
 
@@ -148,6 +158,8 @@ def test_nothing_is_written_over_what_is_read(run, frames: Path, toy_model: ToyM
         words = ("--model", model, "--camera", camera, "--json", target)
         assert "is an input" in complaint(run("watch", frames, *words))
     assert camera.read_text() == "{}"
+    words = ("--model", model, "--pictures", frames)
+    assert "the frames lie there" in complaint(run("watch", frames, *words))
 
 
 def test_frames_that_can_all_not_be_used_are_an_error_also_with_a_limit(

@@ -88,6 +88,24 @@ def test_randomness_depends_on_seed_epoch_and_id_alone() -> None:
         assert not np.array_equal(first[1], other[1])
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("zoom", (2.0, 1.0)),
+        ("zoom", (0.0, 1.0)),
+        ("zoom", (1.0, np.inf)),
+        ("rotation_deg", -1.0),
+        ("flip", 1.5),
+        ("gamma", 2.0),
+        ("depth_noise_m", np.nan),
+        ("sensor_noise", np.inf),
+    ],
+)
+def test_a_range_that_nothing_can_be_drawn_from_is_refused(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"augmentation: {field} is .*expected"):
+        Augmentation(**{field: value})  # type: ignore[arg-type]
+
+
 def test_defaults_change_nothing() -> None:
     sample = dot_sample(80, 60)
     changed, affine = Augmentation()(sample, generator(0, 0, "a"))

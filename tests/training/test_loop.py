@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -357,6 +358,11 @@ def test_a_variant_of_a_network_is_trained_and_comes_back(bars: str, tmp_path: P
         ({"picture_every": -1}, "picture_every is -1, expected 0 or more"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1, expected 0 or more"),
         ({"validate_every": 0}, "validate_every is 0, expected more than 0"),
+        ({"lr": math.nan}, "lr is nan, expected more than 0"),
+        ({"lr": math.inf}, "lr is inf, expected more than 0"),
+        ({"weight_decay": math.nan}, "weight_decay is nan, expected 0 or more"),
+        ({"hidden_focal": 2}, "hidden_focal is 2.0, expected 0 to 1"),
+        ({"augmentation": {"zoom": [2, 1]}}, "zoom is .2.0, 1.0., expected"),
     ],
 )
 def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> None:

@@ -31,15 +31,26 @@ class Locator:
     gripper: Gripper
     clamp: bool = False
 
-    def __call__(self, frame: Frame, grasps: Grasps) -> GraspPoses | None:
-        """A row a grasp; None for a frame without depth or intrinsics.
+    def __call__(self, frame: Frame, grasps: Grasps) -> GraspPoses:
+        """A row a grasp; without a pose where :func:`lack_for_poses` says why.
 
         Raises:
             InputError: the intrinsics are those of another image size.
         """
         if frame.depth is None or frame.intrinsics is None:
-            return None
+            count = len(grasps)
+            none, no = np.full(count, np.nan), np.zeros(count, bool)
+            pose, contacts = np.full((count, 4, 4), np.nan), np.full((count, 2, 3), np.nan)
+            reason = (lack_for_poses(frame),) * count
+            return GraspPoses(pose, none, grasps.quality, no, reason, contacts)
         return grasps.to_poses(frame.depth, frame.intrinsics, self.gripper, clamp=self.clamp)
+
+
+def lack_for_poses(frame: Frame) -> str:
+    """What a frame lacks for poses; "" when nothing."""
+    if frame.depth is None:
+        return "the frame has no depth"
+    return "" if frame.intrinsics is not None else "its camera's intrinsics are not known"
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ class Answer:
         latency: seconds from the arrival of the frame to its grasps; of a recording that is given
             whole, from when the frame was taken.
         fault: "" or one line.
-        poses: a row a grasp, where poses are asked for and the frame has depth and intrinsics.
+        poses: a row a grasp, where poses are asked for.
     """
 
     number: int

@@ -31,7 +31,7 @@ def read_poses(path: str | Path, images: Sequence[Path]) -> Floats:
         InputError: the file cannot be read, a pose is none, or poses and images do not pair up.
     """
     source = Path(path)
-    records = _csv(source) if source.suffix.lower() == ".csv" else _json(source)
+    records = csv_records(source) if source.suffix.lower() == ".csv" else _json(source)
     poses, names = [], []
     for number, record in enumerate(records, start=1):
         try:
@@ -67,7 +67,8 @@ def _json(path: Path) -> list[Any]:
     return document
 
 
-def _csv(path: Path) -> list[dict[str, str]]:
+def csv_records(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file by their headers; raises InputError when it cannot be read or is empty."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [

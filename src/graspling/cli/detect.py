@@ -69,7 +69,8 @@ class Detect:
     hand_eye: File = ""
     """Poses in the robot's frame, by the file that graspling calibrate writes."""
     robot_pose: File = ""
-    """Pose of the hand when the frame was taken, 4 x 4 JSON; for a camera in the hand."""
+    """Pose of the hand when the frame was taken (4 x 4 JSON, or one pose as for calibrate, CSV
+    too); for a camera in the hand."""
     json: Json = ""
     picture: File = ""
     """Write the image with its grasps there; for a list, a folder."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from graspling import models as shipped_models
+from graspling.backends import onnx_runtime, open_backend
+from graspling.backends.files import check_safetensors
+from graspling.card import Card
 from graspling.cli.details import card_text, network_document, network_text
-from graspling.cli.output import say, table, write_json
+from graspling.cli.output import MODELS, say, table, write_json
 from graspling.cli.parse import Json, Text
 from graspling.errors import InputError
 
@@ -20,7 +24,8 @@ class Models:
 
     json: Json = ""
     details: Text = ""
-    """Print all that is known about one: a network's layers, a shipped model's card."""
+    """Print all that is known about one: a network's layers, the card of a shipped model or of a
+    file (.onnx, .safetensors, .xml)."""
 
 
 def models(options: Models) -> None:
@@ -69,16 +74,32 @@ def network_table() -> list[dict[str, Any]]:
 
 
 def details(name: str) -> tuple[dict[str, Any], str]:
-    """The card of a shipped model, or a network's sizes and layers; for JSON and for reading."""
+    """The card of a model, or a network's sizes and layers; for JSON and for reading."""
+    if Path(name).suffix in MODELS:
+        card = _inside(Path(name))
+        return card.to_dict(), card_text(card)
     rows = [row for row in network_table() if row["name"] == name]
     if not rows and (full := shipped_models.full_name(name)):
         card = shipped_models.card(full)
         return card.to_dict(), card_text(card)
     if not rows:
         known = ", ".join(sorted({row["name"] for row in listing()}))
-        raise InputError(f"no model or network {name!r}; choose one of {known}")
+        raise InputError(
+            f"no model or network {name!r}; choose one of {known}, or give a file that ends in "
+            f"{', '.join(MODELS)}"
+        )
     document = network_document(rows)
     return document, network_text(document)
+
+
+def _inside(path: Path) -> Card:
+    """The card in a model file of any kind; only OpenVINO reads its own."""
+    if path.suffix == ".safetensors":
+        return check_safetensors(path)
+    if path.suffix == ".xml":
+        return open_backend(path).card
+    session = onnx_runtime.open_session(path, 1)
+    return Card.from_json(onnx_runtime.card_text(session, path), str(path))
 
 
 def _shipped(name: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.calibration.robot_poses import pose_of
+from graspling.calibration.robot_poses import csv_records, pose_of
 from graspling.camera import GraspPoses, Intrinsics
 from graspling.camera_files import read_document
 from graspling.errors import InputError
@@ -74,6 +75,11 @@ class PoseMaker:
                     f"{hand_eye}: the camera is in the hand; give --robot-pose FILE with the "
                     "hand's pose when the frame was taken, 4 x 4"
                 )
+            if calibration.setup == "eye-to-hand" and robot_pose:
+                raise InputError(
+                    f"{hand_eye}: the camera stands beside the robot, so that the hand's pose says "
+                    "nothing; leave --robot-pose out"
+                )
             if calibration.setup == "eye-in-hand" and frames > 1:
                 raise InputError(
                     f"--robot-pose: one pose of the hand for {frames} frames, but the camera "
@@ -121,9 +127,19 @@ class PoseMaker:
 
 
 def _robot_pose(path: str) -> Floats:
-    document = read_document(path, "robot pose file")
+    if Path(path).suffix.lower() == ".csv":
+        document: Any = {"poses": csv_records(Path(path))}
+    else:
+        document = read_document(path, "robot pose file")
     if isinstance(document, Mapping) and "base_from_hand" in document:
         document = document["base_from_hand"]
+    if isinstance(document, Mapping) and isinstance(poses := document.get("poses"), list):
+        if len(poses) != 1:
+            raise InputError(
+                f"robot pose file {path}: holds {len(poses)} poses, expected one, of the hand when "
+                "the frame was taken"
+            )
+        document = poses[0]
     try:
         return in_metres(pose_of(document), "the pose")
     except InputError as error:

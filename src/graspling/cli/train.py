@@ -8,7 +8,7 @@ from typing import Any
 
 from graspling.camera_files import parse_yaml
 from graspling.cli.lab import needs_lab
-from graspling.cli.output import say
+from graspling.cli.output import say, warn
 from graspling.cli.parse import Data, File, Integer, NameWord, Text, Texts
 from graspling.errors import InputError
 
@@ -50,12 +50,16 @@ def train(options: Train) -> None:
     with needs_lab():
         from graspling.training.loop import train as run
         from graspling.training.processes import first
-        from graspling.training.recipe import load_recipe, recipe_names
+        from graspling.training.recipe import TAUGHT, load_recipe, recipe_names
         from graspling.training.robust.tasks import task_names, task_settings
     source, out = recipe_of(options)
-    if not source:
-        known = ", ".join([*recipe_names(), *task_names()])
-        raise InputError(f"which recipe? choose one of {known} or a .yaml file")
+    if options.resume and not source:
+        raise InputError("--resume: which run? give --out FOLDER")
+    own = [*recipe_names(), *task_names()]
+    named = Path(source).suffix in (".yaml", ".yml") or source in [*own, *recipe_names(TAUGHT)]
+    if not named:
+        question = f"no recipe {source!r}; " if source else "which recipe? "
+        raise InputError(f"{question}choose one of {', '.join(own)} or a .yaml file")
     settings = task_settings(source)
     if settings is not None:
         _train_task(options, source, settings, out)
@@ -67,7 +71,7 @@ def train(options: Train) -> None:
     if not recipe.data:
         raise InputError("which data? give --data KIND:FOLDER, for example cornell:FOLDER")
     best = run(
-        recipe.quick() if options.quick else recipe,
+        shortened(options, recipe) if options.quick else recipe,
         out,
         resume=options.resume,
         devices=options.devices,
@@ -89,8 +93,18 @@ def _train_task(options: Train, source: str, settings: dict[str, Any], out: Path
         raise InputError(f"which data? {recipe.data_wanted}")
     if options.devices * options.nodes != 1:
         raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
-    task = make_task(recipe.quick() if options.quick else recipe)
+    task = make_task(shortened(options, recipe) if options.quick else recipe)
     say(f"written: {run(task, out, resume=options.resume)}")
+
+
+def shortened(options: Train, recipe: Any) -> Any:
+    """The run of a few small images, and a line where it is not what was asked for."""
+    quick = recipe.quick()
+    before, now = recipe.to_dict(), quick.to_dict()
+    asked = [name for name in recipe_changes(options, before) if before[name] != now[name]]
+    if asked:
+        warn(f"--quick has its own {', '.join(asked)}; without it they are as you say")
+    return quick
 
 
 def recipe_of(options: Train) -> tuple[str, Path]:

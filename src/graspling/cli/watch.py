@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from graspling.apps.locate import HeightWatch, Locator, PoseFrame
+from graspling.apps.locate import HeightWatch, Locator, PoseFrame, lack_for_poses
 from graspling.apps.rerun_view import RerunView
 from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
@@ -31,7 +31,9 @@ from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye
 from graspling.robust.base import RobustDetector
 from graspling.robust.detectors import open_detector
-from graspling.sources import Calibration, Source, open_source
+from graspling.sources import Calibration, Frame, Source, open_source
+from graspling.sources.bag import Bag
+from graspling.sources.folder import Folder
 from graspling.sources.stream import Patience, Stream
 from graspling.tracking import Tracked, Tracker
 
@@ -108,6 +110,10 @@ def run(options: Watch) -> None:
     frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
     _quiet_opencv()
     place = Path(options.source.split(",")[0].split(":", 1)[-1])
+    if options.pictures and Path(options.pictures).resolve() == place.resolve():
+        raise InputError(
+            f"--pictures {options.pictures}: the frames lie there; give the pictures another folder"
+        )
     refuse_overlap(
         (options.json, options.rerun),
         [
@@ -119,6 +125,8 @@ def run(options: Watch) -> None:
         ],
     )
     source = open_source(options.source, _calibration(options))
+    if options.depth_unit and not isinstance(source, Folder | Bag):
+        raise InputError("--depth-unit is for a folder of integer depth; leave it out")
     detector = open_detector(options.model or None, threads=options.threads)
     look = _look(options, detector)
     locate = Locator(Gripper.load(options.gripper), options.clamp) if options.gripper else None
@@ -145,6 +153,15 @@ def run(options: Watch) -> None:
             bar.update()
 
         heights = HeightWatch(lambda: detector.card, report)
+        told: set[str] = set()
+
+        def check(frame: Frame) -> None:
+            heights(frame)
+            lack = lack_for_poses(frame) if locate is not None else ""
+            if lack and lack not in told:
+                told.add(lack)
+                remedy = "" if frame.depth is None else "; give --camera FILE"
+                report(f"{frame.name}: no poses: {lack}{remedy}")
 
         try:
             watch(
@@ -154,7 +171,7 @@ def run(options: Watch) -> None:
                 meter,
                 limit=options.frames,
                 locate=locate,
-                check=heights,
+                check=check,
                 report=report,
                 status=status,
             )

@@ -8,8 +8,9 @@ resize, so an augmented image is resampled once. A mirror or a turn reaches the 
 
 from __future__ import annotations
 
+import math
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ Affine = NDArray[np.float64]
 
 # Width of the images that DepthNoise() is stated for, pixels.
 _SENSOR_WIDTH = 640
+# The largest values of what is no share or probability (and no more than a metre).
+_MOST = {"rotation_deg": 360.0, "sensor_noise": 100.0}
 
 
 def generator(seed: int, epoch: int, sample_id: str) -> np.random.Generator:
@@ -75,6 +78,17 @@ class Augmentation:
     depth_noise_m: float = 0.0
     sensor_noise: float = 0.0
     window: float = 0.0
+
+    def __post_init__(self) -> None:
+        least, most = self.zoom
+        if not 0 < least <= most < math.inf:
+            raise InputError(
+                f"augmentation: zoom is {list(self.zoom)}, expected (least, most) above 0"
+            )
+        for field in fields(self):
+            value, most = getattr(self, field.name), _MOST.get(field.name, 1.0)
+            if field.name != "zoom" and not 0 <= value <= most:
+                raise InputError(f"augmentation: {field.name} is {value}, expected 0 to {most:g}")
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, Affine]:
         """A jittered copy of the sample, still in its own frame, and the affine frame -> frame

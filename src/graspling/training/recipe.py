@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -110,6 +111,8 @@ class Recipe:
             raise InputError(f"recipe: fraction is {self.fraction}, expected more than 0 to 1")
         if not 0 <= self.ema < 1:
             raise InputError(f"recipe: ema is {self.ema}, expected 0 (off) to below 1")
+        if not 0 <= self.hidden_focal <= 1:
+            raise InputError(f"recipe: hidden_focal is {self.hidden_focal}, expected 0 to 1")
         if self.steps < 0 or self.unlabelled_batch < 0:
             raise InputError("recipe: expected steps and unlabelled_batch from 0 up")
         if self.semi is not None and self.distill is not None:
@@ -145,10 +148,10 @@ def check_numbers(recipe: Any) -> None:
     """
     known = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
     for name in ("size", "epochs", "batch", "lr", "validate_every"):
-        if name in known and known[name] <= 0:
+        if name in known and not 0 < known[name] < math.inf:
             raise InputError(f"recipe: {name} is {known[name]}, expected more than 0")
-    for name in ("limit", "threads", "picture_every", "weight_decay"):
-        if name in known and known[name] < 0:
+    for name in ("limit", "threads", "picture_every", "weight_decay", "checkpoint_seconds"):
+        if name in known and not 0 <= known[name] < math.inf:
             raise InputError(f"recipe: {name} is {known[name]}, expected 0 or more")
     # what every generator of random numbers takes
     if not 0 <= known["seed"] < 2**63:
