@@ -5,13 +5,14 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from graspling.cli import main  # noqa: E402
 from graspling.crops import Cropper  # noqa: E402
 from graspling.datasets import open_dataset  # noqa: E402
 from graspling.datasets.tensors import GraspTensors  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.simulation.generator import generate  # noqa: E402
-from graspling.simulation.manifest import Settings  # noqa: E402
+from graspling.simulation.manifest import FILE, Settings  # noqa: E402
 from graspling.simulation.restore import Restorer  # noqa: E402
 from graspling.simulation.tensors import TensorSettings, write  # noqa: E402
 
@@ -83,3 +84,11 @@ def test_nonsense_is_refused(frames, tmp_path):
         TensorSettings(rows=0)
     with pytest.raises(InputError, match="no frame has a label"):
         write(frames, tmp_path, TensorSettings(rows=8, each=8), ids=())
+
+
+def test_crops_are_not_written_into_their_data(frames, capsys):
+    words = ["data", "tensors", f"generated:{frames.root}", "--out"]
+    assert main([*words, str(frames.root)]) == 1
+    assert "the data lie there" in capsys.readouterr().err
+    assert main([*words, str(frames.root / "new"), "--json", str(frames.root / FILE)]) == 1
+    assert "is there already" in capsys.readouterr().err

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from graspling.cli.output import progress, say, write_json
+from graspling.cli.output import progress, refuse_overlap, say, write_json
 from graspling.cli.parse import DataWord, File, Json
 from graspling.datasets import open_dataset
 from graspling.datasets.generated import Generated
@@ -39,6 +40,9 @@ def tensors(options: Tensors) -> None:
     dataset = open_dataset(options.data)
     if not isinstance(dataset, Generated):
         raise InputError(f"{options.data}: tensors are made of generated data (generated:FOLDER)")
+    if Path(options.out).resolve() == dataset.root.resolve():
+        raise InputError(f"{options.out}: the data lie there; give the crops a folder of their own")
+    refuse_overlap([options.json], [], options.data)
     settings = TensorSettings(options.rows, options.each, options.seed, options.epsilon)
     made = write(dataset, options.out, settings, progress=progress)
     report = {key: made[key] for key in ("rows", "robust", "settings")}
