@@ -3,10 +3,11 @@
     python benchmarks/joint.py --picture accuracy.png
 
 reads benchmarks/results/*.json and prints two tables: every network trained with one budget
-(networks.json and, at 96 pixels, networks-96.json, beside the times of speed-networks.json), and
-every model as it is used (robust.json and simulate-table.json, beside speed.json). It trains and
-measures nothing; a dash is a number that nobody has measured yet. The picture has one dot a
-network: accuracy on generated depth against the network's time and against parameters.
+(networks.json and, at 96 pixels, networks-96.json and, where all test frames were judged,
+networks-96-all.json, beside the times of speed-networks.json), and every model as it is used
+(robust.json and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is
+a number that nobody has measured yet. The picture has one dot a network: accuracy on generated depth
+against the network's time and against parameters.
 """
 
 from __future__ import annotations
@@ -126,10 +127,12 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="PNG to write")
     arguments = parser.parse_args()
     folder = arguments.results
-    names = ("networks", "networks-96", "robust", "simulate-table", "speed-networks", "speed")
-    kept, small, robust, simulated, speeds, speed = (
+    names = ("networks", "networks-96", "networks-96-all", "robust", "simulate-table")
+    names += ("speed-networks", "speed")
+    kept, small, more, robust, simulated, speeds, speed = (
         json.loads((folder / f"{name}.json").read_text()) for name in names
     )
+    small |= more
     networks = sorted(
         [*{row["network"] for row in speeds["rows"]}, *taught(folder, (kept, small))],
         key=lambda name: fastest_of(name, speeds["rows"])["total_ms"],
