@@ -6,8 +6,8 @@ reads benchmarks/results/*.json and prints two tables: every network trained wit
 (networks.json and, at 96 pixels, networks-96.json and, where all test frames were judged,
 networks-96-all.json, beside the times of speed-networks.json), and every model as it is used
 (robust.json and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is
-a number that nobody has measured yet. The picture has one dot a network: accuracy on generated depth
-against the network's time and against parameters.
+a number that nobody has measured yet. The picture has one dot a network: accuracy on generated
+depth against the network's time and against parameters.
 """
 
 from __future__ import annotations
