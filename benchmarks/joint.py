@@ -23,6 +23,7 @@ from jobs import markdown, share
 from numpy.typing import NDArray
 from scatter import Dot, scatter
 
+from graspling.networks.table import FILE
 from graspling.pictures import write_picture
 
 RESULTS = Path(__file__).parent / "results"
@@ -45,9 +46,11 @@ def of_network(
     small: Mapping[str, Any],
     speed: Iterable[Mapping[str, Any]],
 ) -> list[str]:
-    """Parameters, accuracy by data set, and the times of its fastest backend."""
-    fastest = fastest_of(network, speed)
-    cells = [network, f"{fastest['parameters'] / 1e3:,.1f} K", f"{fastest['macs'] / 1e9:.2f}"]
+    """Parameters, accuracy by data set, and the times of its fastest backend; with a star where
+    these are of a layout that it had before."""
+    fastest, now = fastest_of(network, speed), sizes(network)
+    star = "" if fastest["parameters"] == now["parameters"] else "*"
+    cells = [network, f"{now['parameters'] / 1e3:,.1f} K", f"{now['macs'] / 1e9:.2f}"]
     for split in ("object-wise", "image-wise"):
         names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
         tests = [kept[name]["documents"]["test"] for name in names if name in kept]
@@ -55,7 +58,14 @@ def of_network(
     for jobs, modality in [*((kept, modality) for modality in MODALITIES), (small, "depth")]:
         job = jobs.get(f"{network}/generated-{modality}")
         cells.append(percent(job["documents"]["test"]) if job else DASH)
-    return [*cells, f"{fastest['network_ms']:.1f}", f"{fastest['total_ms']:.1f}"]
+    return [*cells, *(f"{fastest[key]:.1f}{star}" for key in ("network_ms", "total_ms"))]
+
+
+def sizes(network: str) -> Mapping[str, Any]:
+    """Parameters and multiply-accumulates at RGB-D, distilled or not."""
+    rows = json.loads(FILE.read_text())
+    name = network.split(",")[0]
+    return next(row for row in rows if row["name"] == name and row["modality"] == "rgbd")
 
 
 def of_model(
@@ -85,9 +95,9 @@ def picture(kept: Mapping[str, Any], speed: Iterable[Mapping[str, Any]]) -> NDAr
         dots = []
         for key in sorted(key for key in kept if key.endswith("/generated-depth")):
             name = key.split("/")[0]
-            fastest = fastest_of(name, rows)
+            place = {**fastest_of(name, rows), **sizes(name)}[column]
             accuracy = 100 * kept[key]["documents"]["test"]["accuracy"]
-            dots.append(Dot(fastest[column], accuracy, name, colour="graspling" in name))
+            dots.append(Dot(place, accuracy, name, colour="graspling" in name))
         parts.append(scatter(dots, label, "accuracy, % (generated depth)"))
     return np.hstack(parts)
 
