@@ -194,13 +194,10 @@ def train(
                     losses = train_step(
                         trained, batch.to(team.device), lesson, optimiser, team.mean
                     )
-                    progress.step += 1
-                    progress.batch += 1
+                    progress.step_done(losses)
                     done += 1
                     if average is not None:
                         update_average(average, network, average_decay(recipe, progress.step))
-                    for name, value in losses.items():
-                        progress.losses[name] = progress.losses.get(name, 0.0) + value
                     bar.update(images)
                     progress.seconds = earlier + time.monotonic() - began
                     interrupt.check()
@@ -208,20 +205,19 @@ def train(
                         save()
                         saved = time.monotonic()
                 elapsed = max(time.monotonic() - started, 1e-9)
-                means = {k: v / max(progress.batch, 1) for k, v in progress.losses.items()}
                 if team.first:
                     log.write(
                         "epoch",
                         epoch=progress.epoch + 1,
                         step=progress.step,
-                        **lesson.summary(means),
+                        **lesson.summary(progress.means()),
                         lr=optimiser.param_groups[0]["lr"],
                         precision=precision,
                         images_per_second=done * images / elapsed,
                         waiting_share=(batches.seconds_waited - waited) / elapsed,
                         seconds=progress.seconds,
                     )
-                progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
+                progress.epoch_done()
                 if team.first:
                     judge(final=progress.epoch == recipe.epochs)
                 interrupt.check()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ class Progress:
     seconds: float = 0.0
     precision: str = ""
     losses: dict[str, float] = field(default_factory=dict)
+
+    def step_done(self, losses: Mapping[str, float]) -> None:
+        """Count a batch, and add its losses to those of the epoch."""
+        self.step += 1
+        self.batch += 1
+        for name, value in losses.items():
+            self.losses[name] = self.losses.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """The losses of the epoch under way, as means over its batches."""
+        return {name: value / max(self.batch, 1) for name, value in self.losses.items()}
+
+    def epoch_done(self) -> None:
+        """Go on to the next epoch."""
+        self.epoch, self.batch, self.losses = self.epoch + 1, 0, {}
 
     def is_better(self, accuracy: float, loss: float, n: int) -> bool:
         """Whether a validation on ``n`` images is the best so far; it is remembered if so.

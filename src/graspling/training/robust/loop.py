@@ -129,11 +129,9 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
                         group["lr"] = task.rate(progress.step, progress.epoch)
                     loss, parts = task.loss(batch, progress.epoch)
                     _update(network, optimiser, loss)
-                    progress.step += 1
-                    progress.batch += 1
+                    losses = {"loss": loss, **parts}
+                    progress.step_done({name: value.item() for name, value in losses.items()})
                     done += 1
-                    for name, value in {"loss": loss, **parts}.items():
-                        progress.losses[name] = progress.losses.get(name, 0.0) + value.item()
                     bar.update(task.batch)
                     progress.seconds = earlier + time.monotonic() - began
                     interrupt.check()
@@ -145,12 +143,12 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
                     "epoch",
                     epoch=progress.epoch + 1,
                     step=progress.step,
-                    **{k: v / max(progress.batch, 1) for k, v in progress.losses.items()},
+                    **progress.means(),
                     lr=optimiser.param_groups[0]["lr"],
                     images_per_second=done * task.batch / elapsed,
                     seconds=progress.seconds,
                 )
-                progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, {}
+                progress.epoch_done()
                 if progress.epoch == task.epochs or progress.epoch % task.validate_every == 0:
                     network.eval()
                     found = task.validate()
