@@ -60,7 +60,8 @@ RATES = {
 }
 GENERATED_RATES = {
     **{**RATES, "graspling_s": 8e-3, "graspling_m": 6e-3, "ggcnn": 6e-3, "ggcnn2": 6e-3},
-    **{"hrgrasp_w18": 6e-3, "lite_hrgrasp_w18": 6e-3, "kufenet_15k": 1e-2, "dsc_graspnet": 4e-3},
+    **{"hrgrasp_w18": 6e-3, "lite_hrgrasp_w18": 6e-3, "dsc_graspnet": 4e-3},
+    **{"kufenet_15k": 1e-2, "kufenet_80k": 1e-2, "kufenet_263k": 1e-2},  # found for the smallest
 }
 RATE = 2e-3
 # Table IV (limits of the angle) and table III (kinds of scenes).

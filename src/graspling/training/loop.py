@@ -49,6 +49,7 @@ from graspling.training.optimise import (
 )
 from graspling.training.part import open_data
 from graspling.training.processes import start
+from graspling.training.processor import use_processor
 from graspling.training.recipe import Recipe
 from graspling.training.state import Progress, load_state, precision_of, save_state
 from graspling.training.validation import picture, validate
@@ -110,8 +111,7 @@ def train(
     network = build(recipe.network, recipe.modality, **recipe.variant)
     before = [initialise(network, recipe.init)] if recipe.init else []
     team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    use_processor(recipe.threads)
     precision = precision_of(last) or resolve_precision(recipe.precision, team.device)
     precision = "bf16" if team.any(precision == "bf16") else "fp32"
     network.to(team.device).channels_last()

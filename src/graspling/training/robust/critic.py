@@ -30,6 +30,7 @@ from graspling.networks.counts import macs_of, parameters
 from graspling.networks.gqcnn import Critic, build_critic
 from graspling.training.checkpoint import save_checkpoint
 from graspling.training.optimise import one_cycle, resolve_precision
+from graspling.training.processor import use_processor
 from graspling.training.recipe import check_numbers
 from graspling.training.robust.loop import Found
 
@@ -142,8 +143,7 @@ class CriticTask:
     """See :class:`graspling.training.robust.loop.Task`."""
 
     def __init__(self, recipe: CriticRecipe) -> None:
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
+        use_processor(recipe.threads)
         torch.manual_seed(recipe.seed)
         self.recipe, self.settings = recipe, recipe.to_dict()
         self.epochs, self.batch = recipe.epochs, recipe.batch

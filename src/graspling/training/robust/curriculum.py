@@ -37,6 +37,7 @@ from graspling.networks.localisers import CELLS
 from graspling.networks.places import Chosen, Places
 from graspling.robust.critic import ROBUST
 from graspling.training.checkpoint import save_checkpoint
+from graspling.training.processor import use_processor
 from graspling.training.robust.checkpoints import load_critic
 from graspling.training.robust.frames import (
     SQUARE,
@@ -57,8 +58,7 @@ class GraspTask:
     """See :class:`graspling.training.robust.loop.Task`."""
 
     def __init__(self, recipe: GraspRecipe) -> None:
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
+        use_processor(recipe.threads)
         torch.manual_seed(recipe.seed)
         if not recipe.critic:
             raise InputError(
