@@ -31,6 +31,7 @@ from graspling.training.log import read_log
 from graspling.training.loop import train_step
 from graspling.training.losses import GraspLoss
 from graspling.training.optimise import make_optimiser, resolve_precision
+from graspling.training.processor import use_processor
 from graspling.training.recipe import Recipe
 
 # One thread a process: two runs side by side use two cores better than one run with two threads.
@@ -39,7 +40,7 @@ BATCH = 8
 # What all networks of a comparison share, whatever their own recipes say; the loss stays theirs.
 HOUSE = (
     *("optimiser=adamw", "schedule=one_cycle", f"batch={BATCH}", "weight_decay=0.01", "ema=0.998"),
-    *("precision=auto", "threads=1", "picture_every=0"),
+    *("clip=5", "precision=auto", "threads=1", "picture_every=0"),
 )
 AUGMENTATION = (
     "rotation_deg=180 quarter_turns=false zoom=[0.75,1.4] shift=0.05 flip=0.5 brightness=0.3 "
@@ -134,7 +135,7 @@ def seconds_per_image(network: str, modality: str, size: int, variant: Mapping[s
 
     Time of the processor and not of the clock, so that a busy machine does not change the plan.
     """
-    torch.set_num_threads(1)
+    use_processor(1)
     recipe = Recipe(network, modality=modality, batch=8, ema=0.0)  # type: ignore[arg-type]
     model = build(network, modality, **variant).channels_last().train()
     optimiser = make_optimiser(recipe, model, 10)

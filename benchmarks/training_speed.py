@@ -35,6 +35,7 @@ from graspling.training.lessons import Lesson
 from graspling.training.loop import train_step
 from graspling.training.losses import GraspLoss
 from graspling.training.optimise import make_optimiser, resolve_precision, update_average
+from graspling.training.processor import use_processor, workers
 from graspling.training.recipe import Recipe, load_recipe
 
 NETWORKS = ("graspling_s", "ggcnn", "ggcnn2", "grconvnet_c16")
@@ -52,7 +53,9 @@ class House:
         self.optimiser = make_optimiser(recipe, self.network, 1000)
         criterion = GraspLoss(recipe.loss)
         preparation = Preparation("rgb", recipe.size)
-        self.batches = Batches(dataset, ids, preparation, AUGMENTATION, size=recipe.batch)
+        self.batches = Batches(
+            dataset, ids, preparation, AUGMENTATION, size=recipe.batch, workers=workers(0)
+        )
         self.device = torch.device("cpu")
         self.lesson = Lesson(criterion, resolve_precision(recipe.precision, self.device))
         for sample_id in ids:
@@ -61,10 +64,10 @@ class House:
     def epoch(self, number: int) -> tuple[float, float]:
         """Images a second, and the share of the time spent waiting for a batch."""
         waited, start, done = self.batches.seconds_waited, time.perf_counter(), 0
-        for step, batch in enumerate(self.batches.epoch(number)):
+        for batch in self.batches.epoch(number):
             placed = batch.to(self.device)
             train_step(self.network, placed, self.lesson, self.optimiser)
-            update_average(self.average, self.network, 0.998, step)
+            update_average(self.average, self.network, 0.998)
             done += len(batch.image)
         elapsed = time.perf_counter() - start
         return done / elapsed, (self.batches.seconds_waited - waited) / elapsed
@@ -90,7 +93,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "plain_images_per_second": statistics.median(theirs),
         "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
         "waiting_share": statistics.median(waits),
-        "precision": house.precision,
+        "precision": house.lesson.precision,
     }
     print(name, {k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()})
     return found
@@ -110,7 +113,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.images, arguments.rounds, arguments.size, arguments.batch = 4, 1, 64, 2
-    torch.set_num_threads(arguments.threads)
+    use_processor(arguments.threads)
     results = {name: measure(name, arguments) for name in arguments.networks}
     if arguments.json:
         write_text(arguments.json, json.dumps(results, indent=1) + "\n")

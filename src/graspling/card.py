@@ -33,8 +33,9 @@ class TrainedOn:
         split, fold, split_hash: which part; empty when all of it was used.
         ids: the training samples, so that an evaluation can tell what was seen.
         identity: of the data, where other data have the same ids (generated ones).
-        before: samples that these weights learned from besides, through the weights that they
-            started from, a teacher or a critic: ids by the identity of their data.
+        before: samples that these weights learned from besides, as images without labels or
+            through the weights that they started from, a teacher or a critic: ids by the identity
+            of their data.
     """
 
     data: str = ""

@@ -63,6 +63,22 @@ def test_a_quick_comparison_on_the_job_needs_few_images(run, labelled_folder, tm
     assert (out / "continual.png").exists()
 
 
+def test_networks_are_looked_at_before_any_is_trained(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    data = f"folder:{labelled_folder}"
+    words = ["continual", "--old", data, "--new", data, "--quick", "--networks", "ggcnn", "ggcn"]
+    assert "no network 'ggcn'" in complaint(run(*words, "--out", tmp_path / "job"))
+    assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("words", [["distill", "distill_ggcnn"], ["semi", "semi_graspling"]])
+def test_several_processes_are_refused(words, run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    words += ["--data", f"folder:{labelled_folder}", "--quick", "--out", tmp_path / "out"]
+    said = complaint(run(*words, "--devices", 2, "--nodes", 2))
+    assert "runs in one process; leave out --devices and --nodes" in said
+
+
 def test_a_folder_of_a_run_is_no_teacher_but_names_one(run, labelled_folder, tmp_path):
     pytest.importorskip("torch")
     teacher = tmp_path / "teacher"

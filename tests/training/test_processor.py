@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+pytest.importorskip("torch", reason="the lab is not installed")
+
+from graspling.training.processor import workers  # noqa: E402
 
 # Page faults of freeing and taking a tensor of 36 MB a few times, in a process of its own: what
 # is asked of the C library holds for all of a process.
@@ -31,3 +36,11 @@ def test_large_tensors_stay_with_the_process():
         for how in ("kept", "plain")
     )
     assert kept < 1000 < 32768 < given_back
+
+
+def test_one_core_is_left_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, threads in ((1, 1), (2, 1), (4, 3), (64, 4)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=cores: set(range(n)), False)
+        monkeypatch.setattr(os, "cpu_count", lambda n=cores: n)
+        assert workers(0) == threads
+    assert workers(7) == 7

@@ -27,8 +27,8 @@ class Continual:
     """Networks to compare."""
     recipe: Text = "grconvnet_c16"
     """Recipe of the training; its network and data are replaced."""
-    modality: Text = ""
-    """rgb, depth or rgbd; by default the recipe's."""
+    modality: Text = "rgbd"
+    """rgb, depth or rgbd."""
     size: Integer = None
     """Side of the input, pixels."""
     images: int = 97
@@ -53,6 +53,9 @@ class Continual:
 def continual(options: Continual) -> None:
     """Run all networks, print the table, draw the plot."""
     with needs_lab():
+        from torch import device
+
+        from graspling.networks import build
         from graspling.training.distillation.continual import (
             ContinualSettings,
             learn_on_the_job,
@@ -78,9 +81,12 @@ def continual(options: Continual) -> None:
         changes |= {"size": 96, "epochs": 1, "batch": 4, "steps": 8}
         few = min(options.images, 6)
         settings = dataclasses.replace(settings, images=few, batch=3, replay=4, epochs=1)
+    recipes = {n: load_recipe(options.recipe, **changes, network=n) for n in options.networks}
+    for network, recipe in recipes.items():
+        with device("meta"):  # refused now, and not when the others are through
+            build(network, recipe.modality, **recipe.variant)
     found: dict[str, dict[str, Any]] = {}
-    for network in options.networks:
-        recipe = load_recipe(options.recipe, **changes, network=network)
+    for network, recipe in recipes.items():
         found[network] = summary(learn_on_the_job(recipe, settings, Path(options.out) / network))
     write_json(found, options.json)
     rows = [

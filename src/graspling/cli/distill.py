@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say
 from graspling.cli.parse import File, Number, Text, Texts
-from graspling.cli.train import Train, recipe_changes, recipe_of, shortened
+from graspling.cli.train import Train, recipe_changes, recipe_of, refuse_processes, shortened
 from graspling.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     if settings[kind] is None:
         other = next((k for k in ("distill", "semi") if settings[k] is not None), "train")
         raise InputError(f"the recipe {source} has no part {kind!r}; use graspling {other}")
+    refuse_processes(options, source)
     changes = recipe_changes(options, settings)
     if options.unlabelled:
         changes["unlabelled"] = list(options.unlabelled)

@@ -91,10 +91,15 @@ def _train_task(options: Train, source: str, settings: dict[str, Any], out: Path
     recipe = task_recipe({**settings, **recipe_changes(options, full)}, where)
     if not recipe.data:
         raise InputError(f"which data? {recipe.data_wanted}")
-    if options.devices * options.nodes != 1:
-        raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
+    refuse_processes(options, source)
     task = make_task(shortened(options, recipe) if options.quick else recipe)
     say(f"written: {run(task, out, resume=options.resume)}")
+
+
+def refuse_processes(options: Train, source: str) -> None:
+    """Of a recipe that several processes cannot share."""
+    if (options.devices, options.nodes) != (1, 1):
+        raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
 
 
 def shortened(options: Train, recipe: Any) -> Any:

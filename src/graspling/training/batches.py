@@ -16,15 +16,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graspling.card import TrainedOn
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
+from graspling.evaluation.rectangle import JawRule
 from graspling.grasps import Grasps
 from graspling.image import Preparation
 from graspling.maps import Encoding, Targets, encode
 
 # Batches prepared ahead: enough to ride out a slow image, small enough to stay in memory.
-_AHEAD = 4
+_AHEAD = 6
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Free:
         strong: (M, C, S, S) float32, what the student sees.
         turn: (M, 2, 3) float32: pixels of the weak view to pixels of the strong one.
         truth: the labels in pixels of the weak view where they are known, for the log alone.
+        jaw_rules: by which each image is judged.
         epoch: of the run.
     """
 
@@ -84,6 +87,7 @@ class Free:
     strong: Tensor
     turn: Tensor
     truth: tuple[Grasps | None, ...]
+    jaw_rules: tuple[JawRule, ...]
     epoch: int
 
     def to(self, device: torch.device) -> Free:
@@ -144,6 +148,11 @@ class Batches:
     def __len__(self) -> int:
         """Batches an epoch."""
         return self.steps or self.per_pass
+
+    @property
+    def unlabelled(self) -> tuple[TrainedOn, ...]:
+        """The images without labels in these batches, for the card; none here."""
+        return ()
 
     @property
     def per_pass(self) -> int:

@@ -61,13 +61,15 @@ def train_step(
     lesson: Lesson,
     optimiser: torch.optim.Optimizer,
     mean: Callable[[Tensor], Tensor] = lambda values: values,
+    clip: float = Recipe.clip,
 ) -> dict[str, float]:
     """Forward, backward, update. Returns the losses, their ``mean`` over the processes; raises
-    when they are not finite."""
+    when they are not finite. ``clip``: see Recipe."""
     loss, parts = lesson(network, batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_([*network.parameters(), *lesson.extra.parameters()], 5.0)
+    if clip:
+        nn.utils.clip_grad_norm_([*network.parameters(), *lesson.extra.parameters()], clip)
     optimiser.step()
     values = mean(torch.stack([loss.detach(), *(part.detach() for part in parts.values())]))
     losses = dict(zip(["loss", *parts], values.tolist(), strict=True))
@@ -109,6 +111,7 @@ def train(
         modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
     )
     network = build(recipe.network, recipe.modality, **recipe.variant)
+    network.check_size(recipe.size, recipe.size)  # the first step would, when the run has a folder
     before = [initialise(network, recipe.init)] if recipe.init else []
     team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
     use_processor(recipe.threads)
@@ -140,7 +143,7 @@ def train(
         card = dataclasses.replace(
             lesson.describe(card),
             name=f"{card.name}-{folder.resolve().name}",
-            trained_on=card.trained_on.after(*before, *lesson.before),
+            trained_on=card.trained_on.after(*before, *lesson.before, *batches.unlabelled),
         )
 
     def save() -> None:
@@ -192,7 +195,7 @@ def train(
                         group["lr"] = learning_rate(recipe, progress.step, steps)
                     team.seed(recipe.seed, progress.step)
                     losses = train_step(
-                        trained, batch.to(team.device), lesson, optimiser, team.mean
+                        trained, batch.to(team.device), lesson, optimiser, team.mean, recipe.clip
                     )
                     progress.step_done(losses)
                     done += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 import torch
@@ -24,3 +25,12 @@ def use_processor(threads: int) -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_MAX, 0)
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def workers(asked: int) -> int:
+    """Threads that prepare images: as many as asked for, or for 0 one for each core that this
+    process may use but one, which trains; at least 1 and at most 4."""
+    if asked:
+        return asked
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(max(cores - 1, 1), 4)

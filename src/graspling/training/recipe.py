@@ -48,6 +48,7 @@ class Recipe:
         optimiser: adamw, adam or ranger21.
         lr: highest learning rate.
         weight_decay: of the optimiser.
+        clip: gradients are scaled down to this norm, all together, where it is larger; 0: never.
         schedule: one_cycle or constant.
         precision: fp32, bf16 (autocast), or auto: bf16 where the device gains by it, since a
             processor that only imitates it takes ten times as long.
@@ -61,6 +62,7 @@ class Recipe:
         picture_every: epochs between pictures of predictions; 0: none.
         checkpoint_seconds: time between saved states.
         threads: processor threads of PyTorch; 0: as it chooses.
+        workers: threads that prepare images; 0: one for each core but one, at most 4.
         unlabelled: further images: data sets or folders of frames, of which no label is used.
         unlabelled_batch: images without labels a step; 0: as many as with labels. The rest of
             the training part, beyond ``fraction``, is among them.
@@ -87,6 +89,7 @@ class Recipe:
     optimiser: Literal["adamw", "adam", "ranger21"] = "adamw"
     lr: float = 3e-3
     weight_decay: float = 1e-2
+    clip: float = 5.0
     schedule: Literal["one_cycle", "constant"] = "one_cycle"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     ema: float = 0.0
@@ -100,6 +103,7 @@ class Recipe:
     picture_every: int = 20
     checkpoint_seconds: float = 120.0
     threads: int = 0
+    workers: int = 0
     unlabelled: tuple[str, ...] = ()
     unlabelled_batch: int = 0
     distill: DistillSettings | None = None
@@ -150,7 +154,10 @@ def check_numbers(recipe: Any) -> None:
     for name in ("size", "epochs", "batch", "lr", "validate_every"):
         if name in known and not 0 < known[name] < math.inf:
             raise InputError(f"recipe: {name} is {known[name]}, expected more than 0")
-    for name in ("limit", "threads", "picture_every", "weight_decay", "checkpoint_seconds"):
+    for name in (
+        *("limit", "threads", "workers", "picture_every"),
+        *("weight_decay", "clip", "checkpoint_seconds"),
+    ):
         if name in known and not 0 <= known[name] < math.inf:
             raise InputError(f"recipe: {name} is {known[name]}, expected 0 or more")
     # what every generator of random numbers takes

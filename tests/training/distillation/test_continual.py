@@ -39,12 +39,26 @@ def test_rounds_score_before_they_train_and_resume(bars: str, tmp_path: Path) ->
     steps = read_log(tmp_path / "round-1" / "log.jsonl")[-1]["step"]
     assert steps == 1  # 4 seen and 3 new images, 4 a step
     assert continual.learn_on_the_job(recipe, settings, tmp_path) == rounds
+    for other, name in (
+        ((recipe, dataclasses.replace(settings, epochs=2)), "epochs 1, now it is 2"),
+        ((dataclasses.replace(recipe, lr=0.5), settings), "recipe lr 0.002, now it is 0.5"),
+    ):
+        with pytest.raises(InputError, match=f"holds rounds with {name}"):
+            continual.learn_on_the_job(*other, tmp_path)
+
+
+def test_no_image_is_new_that_was_trained_on(bars: str) -> None:
+    """One data set may hold both domains."""
+    settings = ContinualSettings(bars, bars, images=3, share=0.5)
+    old, new = continual.domains(*[open_dataset(bars)] * 2, settings)
+    assert len(old) == len(new) == 12
+    assert not {i[2:] for i in old} & {i[2:] for i in new}
 
 
 def test_too_few_images_are_said(bars: str, tmp_path: Path) -> None:
     """Which side has too few, and how many it needs."""
     for settings, side, needed in (
-        (ContinualSettings(bars, bars, images=50), "--new", "24 .*expected at least 50"),
+        (ContinualSettings(bars, bars, images=50), "--new", "18 .*expected at least 50"),
         (ContinualSettings(bars, bars, images=5, share=0.04), "--old", "24 .*expected at least 26"),
     ):
         with pytest.raises(InputError, match=f"{side} {bars}: {needed}") as said:
@@ -58,6 +72,7 @@ class Kinds(Generated):
     """Frames of a bottle, of a mug, and of both; all labelled."""
 
     def __init__(self, *contents: tuple[str, ...]) -> None:
+        self.identity = str(contents)
         self.contents = {str(number): names for number, names in enumerate(contents)}
         self.ids = tuple(self.contents)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -91,14 +92,28 @@ def test_the_gate_passes_samples_where_the_teacher_is_better(bars: str, teacher:
     wanted, _ = lesson.ask(batch)
     wanted = wanted.clone()
     wanted[1] = 5.0  # a teacher that is wrong about the second image
-    said = student.activate(student(batch.image))
-    assert lesson.gate(student(batch.image), said, wanted, batch).tolist() == [1, 0, 1, 1]
+    said = student.ranges(student(batch.image))
+    assert lesson.gate(said, wanted, batch).tolist() == [1, 0, 1, 1]
     # images without labels pass, whatever the teacher says
     unlabelled = dataclasses.replace(batch, labelled=1)
-    assert lesson.gate(student(batch.image), said, wanted, unlabelled).tolist() == [1, 1, 1, 1]
+    assert lesson.gate(said, wanted, unlabelled).tolist() == [1, 1, 1, 1]
     # a perfect student asks nobody
-    perfect = batch.target
-    assert lesson.gate(perfect, perfect, wanted, batch).sum() == 0
+    assert lesson.gate(batch.target, wanted, batch).sum() == 0
+
+
+def test_a_student_that_says_the_same_as_its_teacher_is_not_taught(
+    bars: str, teacher: Path
+) -> None:
+    """Though what it says leaves the ranges, to which the teacher's maps are clipped."""
+    gated = DistillSettings(terms={"fruit": Term("outputs", gate=True)})
+    frozen = Teacher(str(teacher), "rgb")
+    last = [p for name, p in frozen.network.named_parameters() if name.endswith("bias")][-1]
+    last.data.sub_(0.5)  # widths below 0
+    student = copy.deepcopy(frozen.network).channels_last().eval()  # as the teacher is laid out
+    criterion = GraspLoss(LossSettings(kind="mse"))
+    lesson = Distillation(gated, student, frozen, criterion, "fp32", 64)
+    _, parts = lesson(student, first_batch(bars, recipe(bars)))
+    assert parts["gate"] == 0
 
 
 def test_distillation_helps_where_labels_are_few(bars: str, teacher: Path, tmp_path: Path) -> None:
@@ -168,8 +183,11 @@ def test_a_cache_knows_all_that_the_teacher_sees(bars: str, teacher: Path, tmp_p
     shutil.copytree(place.split(",")[0], tmp_path / "copy")
     copy = f"{kind}:{tmp_path / 'copy'},depth=none"
     for number, changes in enumerate(
-        ({}, {"hidden_focal": 0.5}, {"precision": "bf16"}, {"data": copy})
+        ({}, {"hidden_focal": 0.5}, {"precision": "bf16"}, {"data": copy}, {"data": copy})
     ):
+        if number == 4:  # the same place with another image in it
+            images = sorted((tmp_path / "copy").glob("*r.png"))
+            shutil.copyfile(images[0], images[1])
         loop.train(dataclasses.replace(settings, **changes), tmp_path / f"run {number}")
         assert len(list((tmp_path / "cache").iterdir())) == number + 1
 
@@ -209,9 +227,26 @@ def test_semi_supervision_runs_in_two_phases_and_logs_its_pseudo_labels(
     assert 0 < rows[-1]["accepted"] <= 1 and 0 <= rows[-1]["agreement"] <= 1
     card = load_checkpoint(best)[1]
     assert len(card.trained_on.ids) == 5  # the labelled ones alone
+    hidden = card.trained_on.before[""]  # the rest of the training part and those without labels
+    assert len(hidden) == 11 + 6 and not set(hidden) & set(card.trained_on.ids)
     assert card.recipe["unlabelled"] == ["cornell,depth=none"]  # nothing of this machine
     with pytest.raises(InputError, match="--resume"):
         semi_supervise(settings, tmp_path)
+
+
+def test_pseudo_labels_are_compared_with_any_labels_that_are_known(
+    bars: str, tmp_path: Path
+) -> None:
+    """Also those of another data set, of which no label is used."""
+    shutil.copytree(bars.partition(":")[2].split(",")[0], tmp_path / "other")
+    for file in (tmp_path / "other").glob("*002[4-9]r.png"):
+        file.unlink()  # those without labels, which would be taken alone
+    other = f"cornell:{tmp_path / 'other'},depth=none"
+    settings = recipe(bars, "semi_graspling", epochs=1, steps=2, unlabelled=(other,))
+    assert settings.semi is not None
+    semi = dataclasses.replace(settings.semi, pretrain=1, confidence=0.0)
+    semi_supervise(dataclasses.replace(settings, semi=semi), tmp_path / "run")
+    assert "agreement" in log(tmp_path / "run", "epoch")[-1]
 
 
 def test_nothing_unlabelled_is_said(bars: str, tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def test_turning_there_and_back_changes_nothing() -> None:
     torch.testing.assert_close(again, maps, atol=1e-4, rtol=0)
 
 
+def test_the_border_of_a_view_is_as_sure_as_its_middle() -> None:
+    shift = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])
+    moved, seen = turned(torch.ones(1, 4, SIDE, SIDE), shift, SIDE)
+    assert moved[:, :, seen[0]].eq(1).all()
+
+
 class Fixed(GraspNetwork):
     """Says the given maps, whatever it sees."""
 
@@ -60,7 +66,7 @@ class Fixed(GraspNetwork):
 def lesson(teacher: GraspNetwork, **settings: float) -> SemiSupervision:
     chosen = SemiSettings(**settings)  # type: ignore[arg-type]
     criterion = GraspLoss(LossSettings(kind="mse"))
-    return SemiSupervision(chosen, teacher, Decoding(), "half", criterion, "fp32")
+    return SemiSupervision(chosen, teacher, Decoding(), criterion, "fp32")
 
 
 def free_images(truth: tuple[Grasps | None, ...]) -> Free:
@@ -68,7 +74,7 @@ def free_images(truth: tuple[Grasps | None, ...]) -> Free:
     image = torch.arange(count, dtype=torch.float32)[:, None, None, None]
     image = image.expand(count, 3, SIDE, SIDE).clone()
     turn = torch.eye(2, 3).expand(count, 2, 3).clone()
-    return Free(image, image + 100, turn, truth, 0)
+    return Free(image, image + 100, turn, truth, ("half",) * count, 0)
 
 
 def labelled(count: int) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from graspling.datasets.augment import Augmentation
@@ -17,6 +18,7 @@ from graspling.training.distillation.teacher import OutputCache, Teacher
 from graspling.training.distillation.unlabelled import MixedBatches, Pool, open_pool
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
+from graspling.training.processor import workers
 from graspling.training.recipe import Recipe
 
 
@@ -53,6 +55,7 @@ def make_batches(
             encoding=recipe.encoding,
             hidden_focal=recipe.hidden_focal,
             seed=recipe.seed,
+            workers=workers(recipe.workers),
             share=share,
             steps=recipe.steps,
             views=views,
@@ -69,6 +72,7 @@ def make_batches(
         encoding=recipe.encoding,
         hidden_focal=recipe.hidden_focal,
         seed=recipe.seed,
+        workers=workers(recipe.workers),
         steps=recipe.steps,
         views=views,
     )
@@ -106,8 +110,7 @@ def make_lesson(
         raise InputError("distill and semi train in one process; leave out --devices and --nodes")
     if recipe.semi is not None:
         assert average is not None and isinstance(batches, MixedBatches)
-        rule = batches.pool.jaw_rule
-        return SemiSupervision(recipe.semi, average, recipe.decoding, rule, criterion, precision)
+        return SemiSupervision(recipe.semi, average, recipe.decoding, criterion, precision)
     if recipe.distill is not None:
         settings = recipe.distill
         teacher = Teacher(settings.teacher, recipe.modality)
@@ -124,9 +127,19 @@ def make_lesson(
             sources = [*parts_of(batches.dataset)]
             if isinstance(batches, MixedBatches):
                 sources += batches.pool.sources
-            # the same words may name another folder elsewhere
-            where = [str(source.root.resolve()) for source in sources]
+            # the same words may name another folder elsewhere, or other images by now
+            where = [(str(source.root.resolve()), _state(source)) for source in sources]
             told = (recipe.data, recipe.unlabelled, where, precision)
             cache = OutputCache(settings.cache, teacher.path, (*how, *told))
         return Distillation(settings, network, teacher, criterion, precision, recipe.size, cache)
     return Lesson(criterion, precision)
+
+
+def _state(dataset: Dataset) -> str:
+    """What changes with the images of a data set."""
+    if dataset.identity:
+        return dataset.identity
+    files = {f for i in (*dataset.ids, *dataset.unlabelled_ids) for f in dataset.files(i)}
+    stats = [(file.name, file.stat()) for file in sorted(files) if file.exists()]
+    told = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(repr(told).encode()).hexdigest()

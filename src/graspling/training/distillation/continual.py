@@ -10,6 +10,7 @@ seconds / 30. A network that trains faster keeps up with the new objects.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -95,11 +96,12 @@ def learn_on_the_job(recipe: Recipe, settings: ContinualSettings, out: Path) -> 
         recipe: of the pre-training; its data and split are replaced.
 
     Raises:
-        InputError: the domains have too few images.
+        InputError: the domains have too few images, or ``out`` holds rounds of other settings.
     """
     both = f"{settings.old} + {settings.new}"
     old, new = open_dataset(settings.old), open_dataset(settings.new)
     seen, waiting = domains(old, new, settings)
+    _same_as_before(out / "settings.json", recipe, settings, (old, new))
     rng = np.random.default_rng(settings.seed)
     waiting = [waiting[i] for i in rng.permutation(len(waiting))][: settings.images]
     count = max(round(_VALIDATION * len(seen)), 1)
@@ -145,7 +147,7 @@ def learn_on_the_job(recipe: Recipe, settings: ContinualSettings, out: Path) -> 
 
 def domains(old: Dataset, new: Dataset, settings: ContinualSettings) -> tuple[list[str], list[str]]:
     """Ids of both domains in the joined data set: the old share, and the new images that can be
-    judged."""
+    judged and are not among them."""
     held = set(settings.hold_out)
     if held:
         known = {k for side in (old, new) for i in side.ids for k in _kinds(side, i)}
@@ -167,13 +169,37 @@ def domains(old: Dataset, new: Dataset, settings: ContinualSettings) -> tuple[li
             f"--old {settings.old}: {len(first)} labelled images{fit}, expected at least {least}, "
             f"since a share of {settings.share:g} is trained on first; give more data"
         )
+    chosen = label_fraction(first, settings.share, settings.seed)
+    if old.identity == new.identity and (old.identity or old.root.resolve() == new.root.resolve()):
+        second = sorted(set(second) - set(chosen))
     if len(second) < settings.images:
         raise InputError(
             f"--new {settings.new}: {len(second)} labelled images{fit}, expected at least "
             f"{settings.images}; give more data or a smaller --images"
         )
-    chosen = label_fraction(first, settings.share, settings.seed)
     return [f"0/{i}" for i in chosen], [f"1/{i}" for i in second]
+
+
+def _same_as_before(
+    file: Path, recipe: Recipe, settings: ContinualSettings, domains: Sequence[Dataset]
+) -> None:
+    """Write down what the rounds in this folder depend on, or refuse others."""
+    data = [[one.identity, *one.ids] for one in domains]
+    now = {
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in asdict(settings).items()},
+        **{f"recipe {key}": value for key, value in recipe.to_dict().items()},
+        "images of both data sets": hashlib.sha256(repr(data).encode()).hexdigest()[:16],
+    }
+    if not file.exists():
+        write_text(file, json.dumps(now, indent=1) + "\n")
+        return
+    before = json.loads(file.read_text("utf-8"))
+    for key in now:
+        if before.get(key) != now[key]:
+            raise InputError(
+                f"{file.parent} holds rounds with {key} {before.get(key)!r}, now it is "
+                f"{now[key]!r}; use the old settings or another --out"
+            )
 
 
 def _kinds(dataset: Dataset, sample_id: str) -> list[str]:

@@ -99,7 +99,7 @@ class Distillation(Lesson):
         parts: dict[str, Tensor] = {}
         gate = torch.ones(len(raw), device=raw.device)
         if any(term.gate for term in self.terms.values()):
-            gate = self.gate(raw, said, wanted, batch)
+            gate = self.gate(network.ranges(raw.float()), wanted, batch)
             parts["gate"] = gate.mean()
         loss = torch.zeros((), device=raw.device)
         for name, term in self.terms.items():
@@ -151,21 +151,24 @@ class Distillation(Lesson):
         return total
 
     @torch.no_grad()
-    def gate(self, raw: Tensor, said: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
+    def gate(self, said: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
         """(N,) 1 where the teacher's own loss H is below the student's, 0 elsewhere; samples
-        without labels count 1 (KufeNet, L_kafe)."""
-        logit = torch.logit(wanted[:, :1], eps=1e-4)
-        theirs = self.losses(torch.cat([logit, wanted[:, 1:]], dim=1), wanted, batch)
-        ours = self.losses(raw.float(), said, batch)
-        passed = torch.ones(len(raw), device=raw.device)
-        passed[: batch.labelled] = (theirs < ours).float()
+        without labels count 1 (KufeNet, L_kafe).
+
+        Both maps, ``said`` by the student and ``wanted`` by the teacher, are in their ranges: H is
+        the same for both, so that a student which says the same as its teacher is not taught.
+        """
+        passed = torch.ones(len(said), device=said.device)
+        better = self.losses(wanted, batch) < self.losses(said, batch)
+        passed[: batch.labelled] = better.float()
         return passed
 
-    def losses(self, raw: Tensor, activated: Tensor, batch: Batch) -> Tensor:
+    def losses(self, maps: Tensor, batch: Batch) -> Tensor:
         """(labelled,) the recipe's loss of each labelled sample by itself."""
-        arrays = (raw, activated, batch.target, batch.inside, batch.ignored)
+        raw = torch.cat([torch.logit(maps[:, :1], eps=1e-4), maps[:, 1:]], dim=1)
+        arrays = (raw, maps, batch.target, batch.inside, batch.ignored)
         rows = [self.criterion(*(a[i : i + 1] for a in arrays))[0] for i in range(batch.labelled)]
-        return torch.stack(rows) if rows else raw.new_zeros(0)
+        return torch.stack(rows) if rows else maps.new_zeros(0)
 
     def describe(self, card: Card) -> Card:
         """With the teacher's name in place of where its file lies."""
@@ -180,9 +183,10 @@ class Distillation(Lesson):
         ids: Sequence[str],
         preparation: Preparation,
     ) -> None:
-        """``attention.png``: the attention of teacher and student at each pair of taps."""
+        """``attention.png``: the attention of teacher and student at each pair of taps, of the
+        first term that has any."""
         for term in self.terms.values():
-            if term.compare == "attention":
+            if term.taps:
                 file = folder / "attention.png"
                 attention_picture(file, self.teacher, network, term, dataset, ids, preparation)
                 return

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graspling.evaluation.rectangle import JawRule, correct
+from graspling.evaluation.rectangle import correct
 from graspling.maps import Decoding, decode
 from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batch, Free
@@ -35,7 +35,6 @@ class SemiSupervision(Lesson):
         settings: of the recipe.
         teacher: the moving average that the training loop keeps.
         decoding: of maps, to find the teacher's best grasp.
-        jaw_rule: by which pseudo-labels are compared with known labels, for the log.
         criterion, precision: see Lesson.
     """
 
@@ -44,13 +43,12 @@ class SemiSupervision(Lesson):
         settings: SemiSettings,
         teacher: GraspNetwork,
         decoding: Decoding,
-        jaw_rule: JawRule,
         criterion: GraspLoss,
         precision: str,
     ) -> None:
         super().__init__(criterion, precision)
         self.settings, self.teacher = settings, teacher
-        self.decoding, self.jaw_rule = decoding, jaw_rule
+        self.decoding = decoding
 
     def __call__(self, network: GraspNetwork, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its parts; for the log also how many pseudo-labels were accepted, how many
@@ -99,13 +97,14 @@ class SemiSupervision(Lesson):
         self.teacher.train(was)
         accepted = []
         known = right = 0
-        for said, truth in zip(maps.cpu().numpy(), free.truth, strict=True):
+        labels = zip(maps.cpu().numpy(), free.truth, free.jaw_rules, strict=True)
+        for said, truth, rule in labels:
             best = decode(said, top=1, decoding=self.decoding)
             sure = len(best) > 0 and float(best.quality[0]) > self.settings.confidence
             accepted.append(sure)
             if sure and truth is not None and len(truth):
                 known += 1
-                right += int(correct(best, truth, jaw=self.jaw_rule)[0])
+                right += int(correct(best, truth, jaw=rule)[0])
         chosen = torch.tensor(accepted, device=maps.device)
         shares = (sum(accepted), known, right)
         counts = maps.new_tensor(shares) / len(maps)
@@ -182,7 +181,7 @@ def turned(maps: Tensor, affine: Tensor, size: int) -> tuple[Tensor, Tensor]:
         return maps.new_zeros((0, 4, size, size)), empty
     seen = (grid.abs() <= 1).all(dim=-1)
     quality, cos, sin, width = functional.grid_sample(
-        maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        maps, grid, mode="bilinear", padding_mode="border", align_corners=False
     ).unbind(dim=1)
     turn = 2 * torch.atan2(linear[:, 1, 0], linear[:, 0, 0])
     mirror = torch.sign(determinant)

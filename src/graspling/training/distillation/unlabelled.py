@@ -17,13 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graspling.card import TrainedOn
 from graspling.datasets import DATASETS, open_dataset
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
-from graspling.evaluation.rectangle import JawRule
-from graspling.grasps import Grasps
 from graspling.image import Preparation
 from graspling.maps import Encoding
 from graspling.resample import compose
@@ -35,23 +34,16 @@ _STRONG = 1
 
 @dataclass(frozen=True)
 class Pool:
-    """Images whose labels are not used.
+    """Images whose labels are not used: where they have any, these are looked at for the log.
 
     Attributes:
         items: (data set, id) of each.
-        known: how many of the first ones have labels, which are only looked at for the log.
     """
 
     items: tuple[tuple[Dataset, str], ...]
-    known: int
 
     def __len__(self) -> int:
         return len(self.items)
-
-    @property
-    def jaw_rule(self) -> JawRule:
-        """By which those with labels are judged."""
-        return self.items[0][0].jaw_rule if self.items else "half"
 
     @cached_property
     def sources(self) -> tuple[Dataset, ...]:
@@ -64,10 +56,14 @@ class Pool:
         dataset, sample_id = self.items[number]
         return f"unlabelled {self.sources.index(dataset)}/{sample_id}"
 
-    def truth(self, number: int) -> Grasps | None:
-        """The labels of an image where they are known."""
-        dataset, sample_id = self.items[number]
-        return dataset[sample_id].grasps if number < self.known else None
+    @property
+    def seen(self) -> tuple[TrainedOn, ...]:
+        """What a card says of them."""
+        ids = {source: [i for one, i in self.items if one is source] for source in self.sources}
+        return tuple(
+            TrainedOn(data=source.kind, ids=tuple(ids[source]), identity=source.identity)
+            for source in self.sources
+        )
 
 
 def open_pool(
@@ -106,7 +102,7 @@ def open_pool(
             )
         _look(other, ids[0], name, modality)
         items += [(other, sample_id) for sample_id in ids]
-    return Pool(tuple(items), len(rest))
+    return Pool(tuple(items))
 
 
 def _files(dataset: Dataset, ids: Sequence[str]) -> set[Path]:
@@ -164,6 +160,7 @@ class MixedBatches(Batches):
         encoding: Encoding | None = None,
         hidden_focal: float = 0.0,
         seed: int = 0,
+        workers: int = 1,
         steps: int = 0,
         views: int = 0,
     ) -> None:
@@ -176,10 +173,16 @@ class MixedBatches(Batches):
             encoding=encoding,
             hidden_focal=hidden_focal,
             seed=seed,
+            workers=workers,
             steps=steps,
             views=views,
         )
         self.pool, self.count, self.strong = pool, min(count, len(pool)), strong
+
+    @property
+    def unlabelled(self) -> tuple[TrainedOn, ...]:
+        """The images of the pool."""
+        return self.pool.seen
 
     def load(self, ids: Sequence[str], number: int) -> Batch:
         """One batch; which unlabelled images are in it depends on the labelled ones."""
@@ -203,7 +206,7 @@ class MixedBatches(Batches):
     def free(self, chosen: Sequence[int], number: int) -> Free:
         """Two views of each image: the strong one is changed on top of the weak one."""
         assert self.strong is not None
-        weak, strong, turns, truths = [], [], [], []
+        weak, strong, turns, truths, rules = [], [], [], [], []
         for i in chosen:
             sample, tensor, extra, affine, hidden = self._weak(i, number)
             name = zlib.crc32(self.pool.name(i).encode())
@@ -215,13 +218,14 @@ class MixedBatches(Batches):
             weak.append(tensor)
             strong.append(prepared.tensor)
             turns.append(between(affine, prepared.affine))
-            truth = self.pool.truth(i)
-            truths.append(None if truth is None else truth.transform(affine))
+            truths.append(None if sample.grasps is None else sample.grasps.transform(affine))
+            rules.append(self.pool.items[i][0].jaw_rule)
         return Free(
             weak=torch.from_numpy(np.stack(weak)),
             strong=torch.from_numpy(np.stack(strong)),
             turn=torch.from_numpy(np.stack(turns).astype(np.float32)),
             truth=tuple(truths),
+            jaw_rules=tuple(rules),
             epoch=number // self.passes,
         )
 
