@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jobs import Verdicts, call, markdown, points, share
+from kept import count
 
 from graspling.curves import chart
 from graspling.datasets import open_dataset
@@ -95,10 +97,14 @@ def kufenet(arguments: argparse.Namespace) -> list[Run]:
 
 
 def litegrasp(arguments: argparse.Namespace) -> list[Run]:
-    """Tables III and IV: supervised, semi-supervised, distilled, by the share of labels."""
+    """Tables III to V: supervised, semi-supervised, distilled, by the share of labels; other pairs
+    by --teacher-network and --student."""
     runs = []
     off = "distill.terms.{}.weight=0".format
-    plain = ("train", str(plain_recipe(arguments, "semi_litegrasp", {"semi": None})))
+    big = {"network": arguments.teacher_network}
+    plain = ("train", str(plain_recipe(arguments, "semi_litegrasp", {**big, "semi": None})))
+    both = str(plain_recipe(arguments, "semi_litegrasp", big, "semi"))
+    student = () if arguments.student is None else ("--student", arguments.student)
     for fraction in arguments.shares:
         words = ("--fraction", str(fraction))
         more = tuple(f"{name}" for name in arguments.unlabelled)
@@ -109,13 +115,14 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
         # as long as both phases of semi-supervision together
         supervised = f"{name} supervised teacher"
         runs.append(Run(supervised, plain, (f"fraction={fraction}",), times=2))
-        semi = ("semi", "semi_litegrasp", *words, *further)
+        semi = ("semi", both, *words, *further)
         runs.append(Run(f"{name} semi-supervised teacher", semi, (), "", supervised))
-        taught = ("distill", "distill_litegrasp", *words, *further)
+        taught = ("distill", "distill_litegrasp", *student, *words, *further)
         nothing = (off("outputs"), off("features"), "distill.hidden=false")
         alone = f"{name} student alone"
         teacher = f"{name} semi-supervised teacher"
-        runs.append(Run(alone, ("distill", "distill_litegrasp", *words), nothing, teacher, teacher))
+        by_labels = ("distill", "distill_litegrasp", *student, *words)
+        runs.append(Run(alone, by_labels, nothing, teacher, teacher))
         if arguments.ablation:
             runs.append(Run(f"{name} + features", taught, (off("outputs"),), teacher, alone))
         runs.append(Run(f"{name} + features + outputs", taught, (), teacher, alone))
@@ -124,7 +131,7 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
 
 def graspling(arguments: argparse.Namespace) -> list[Run]:
     """graspling_s or _m from any teacher: the weight of its word beside that of the labels."""
-    taught = ("distill", "distill_graspling", "--student", arguments.student)
+    taught = ("distill", "distill_graspling", "--student", arguments.student or "graspling_s")
     weight = "distill.terms.outputs.weight={}".format
     runs = [] if arguments.teacher else [Run("teacher", ("train", "resgrasp_18"))]
     runs.append(Run("alone", taught, (weight(0),), "teacher"))
@@ -136,10 +143,12 @@ def graspling(arguments: argparse.Namespace) -> list[Run]:
 EXPERIMENTS = {f.__name__: f for f in (ggcnn, kufenet, litegrasp, graspling)}
 
 
-def plain_recipe(arguments: argparse.Namespace, name: str, changes: dict[str, Any]) -> Path:
+def plain_recipe(
+    arguments: argparse.Namespace, name: str, changes: dict[str, Any], kind: str = "plain"
+) -> Path:
     """The recipe of that name with these settings, to train a teacher as its student is."""
     settings = load_recipe(name).to_dict() | changes
-    path: Path = arguments.out / f"{settings['network']}.yaml"
+    path: Path = arguments.out / f"{settings['network']}-{kind}.yaml"
     write_text(path, json.dumps(settings) + "\n")  # JSON is YAML
     return path
 
@@ -183,7 +192,8 @@ def do(arguments: argparse.Namespace, run: Run, seed: int) -> None:
 
 
 def row(arguments: argparse.Namespace, run: Run, verdicts: Verdicts) -> list[str] | None:
-    """Accuracy over all seeds, overlap alone, speed, and the paired difference."""
+    """Parameters and the pruning scale (LiteGrasp, table V: those of the student per cent of its
+    teacher's), accuracy over all seeds, overlap alone, speed, and the paired difference."""
     tests = judged(arguments, run.name)
     if tests is None:
         return None
@@ -191,8 +201,14 @@ def row(arguments: argparse.Namespace, run: Run, verdicts: Verdicts) -> list[str
     for seed in arguments.seeds:
         log = read_log(folder_of(arguments, run.name, seed) / "log.jsonl")
         rates.append([r for r in log if r["kind"] == "epoch"][-1]["images_per_second"])
+    own = size_of(folder_of(arguments, run.name, arguments.seeds[0]))
+    teacher = folder_of(arguments, run.teacher, arguments.seeds[0])
+    theirs = size_of(arguments.teacher.parent if arguments.teacher else teacher)
+    pruned = f"{100 * own / theirs:.1f}" if run.teacher and own and theirs else ""
     cells = [
         run.name,
+        f"{own / 1e3:,.1f} K" if own else "",
+        pruned,
         str(len(verdicts.ids)),
         accuracy(tests, verdicts),
         f"{100 * statistics.pstdev(test['accuracy'] for test in tests):.1f}",
@@ -200,6 +216,12 @@ def row(arguments: argparse.Namespace, run: Run, verdicts: Verdicts) -> list[str
         f"{statistics.mean(rates):.1f}",
     ]
     return [*cells, difference(arguments, run, tests, verdicts)]
+
+
+def size_of(folder: Path) -> int:
+    """Parameters of the network of a run; 0 where its recipe is not there."""
+    recipe = folder / "recipe.yaml"
+    return count(yaml.safe_load(recipe.read_text())) if recipe.exists() else 0
 
 
 def judged(arguments: argparse.Namespace, run: str) -> list[dict[str, Any]] | None:
@@ -246,7 +268,8 @@ def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
         spec = arguments.data
         ids = open_dataset(spec).split(arguments.split).fold(arguments.fold).test
     verdicts = Verdicts(spec, ids)
-    head = ["run", "images", "accuracy, %", "spread", "IoU alone, %", "images/s", "difference"]
+    head = ["run", "parameters", "pruning scale, %", "images", "accuracy, %", "spread"]
+    head += ["IoU alone, %", "images/s", "difference"]
     return markdown(head, [cells for run in runs if (cells := row(arguments, run, verdicts))])
 
 
@@ -278,7 +301,8 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--unlabelled", nargs="*", default=[])
     parser.add_argument("--teacher", type=Path, help="a trained one, for all students")
-    parser.add_argument("--student", default="graspling_s", help="of the experiment graspling")
+    parser.add_argument("--teacher-network", default="hrgrasp_w18", help="of litegrasp")
+    parser.add_argument("--student", help="of graspling and litegrasp; by default the recipe's")
     parser.add_argument("--sweep", action="store_true", help="settings as well")
     parser.add_argument("--ablation", action="store_true", help="table III's rows in between")
     parser.add_argument("--runs", nargs="*", default=[], help="only these")

@@ -1,14 +1,16 @@
-"""Processor time and memory of a training step, plain and taught: a table for docs/distill.md.
+"""Processor time and memory of a training step, plain and taught: the table of docs/distill.md.
 
     python benchmarks/distill_cost.py [--size 224] [--batch 8]
 
 Weights are fresh and images random: neither changes the cost. Each row is a process of its own, so
-that its peak of memory is its own.
+that its peak of memory is its own. Where the recipe has images without labels, a taught step has as
+many of them as labelled ones, whose number is the same in both.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
 import os
@@ -19,42 +21,58 @@ import tempfile
 import time
 from pathlib import Path
 
-# (recipe, teacher's network); "" is the same student by the labels alone.
+# (recipe, teacher's network); by semi-supervision a network is its own teacher.
 ROWS = (
     ("distill_ggcnn", "ggcnn"),
     ("distill_kufenet", "kufenet_teacher_strided"),
     ("distill_kufenet_pwc", "kufenet_teacher_strided"),
     ("distill_litegrasp", "hrgrasp_w18"),
-    ("distill_graspling", "grconvnet_c16"),
+    ("distill_graspling", "resgrasp_18"),
+    ("semi_litegrasp", "itself"),
+    ("semi_graspling", "itself"),
 )
-STEPS = 2
+STEPS = 3
 
 
 def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, float]:
-    """Milliseconds of processor a step (the best of two) and peak memory in MB."""
+    """Milliseconds of processor a step (the best one) and peak memory in MB; without a ``teacher``
+    of the same student by labels alone."""
     import torch  # noqa: PLC0415
 
     from graspling.card import Card  # noqa: PLC0415
     from graspling.image import Preparation  # noqa: PLC0415
     from graspling.networks import build  # noqa: PLC0415
-    from graspling.training.batches import Batch  # noqa: PLC0415
+    from graspling.training.batches import Batch, Free  # noqa: PLC0415
     from graspling.training.checkpoint import save_checkpoint  # noqa: PLC0415
     from graspling.training.distillation.lesson import Distillation  # noqa: PLC0415
+    from graspling.training.distillation.semi import SemiSupervision  # noqa: PLC0415
     from graspling.training.distillation.teacher import Teacher  # noqa: PLC0415
     from graspling.training.lessons import Lesson  # noqa: PLC0415
     from graspling.training.loop import train_step  # noqa: PLC0415
     from graspling.training.losses import GraspLoss  # noqa: PLC0415
     from graspling.training.optimise import make_optimiser, resolve_precision  # noqa: PLC0415
+    from graspling.training.processor import use_processor  # noqa: PLC0415
     from graspling.training.recipe import load_recipe  # noqa: PLC0415
 
-    torch.set_num_threads(1)
-    recipe = dataclasses.replace(load_recipe(name), ema=0.0)
-    assert recipe.distill is not None
+    use_processor(1)
+    recipe = load_recipe(name)
     student = build(recipe.network, recipe.modality).channels_last().train()
     criterion = GraspLoss(recipe.loss)
     precision = resolve_precision("auto", torch.device("cpu"))
     lesson: Lesson = Lesson(criterion, precision)
-    if teacher:
+    more, free = 0, None
+    if teacher and recipe.semi:
+        # sure of everything: what is accepted costs most
+        settings = dataclasses.replace(recipe.semi, confidence=0.0)
+        lesson = SemiSupervision(
+            settings, copy.deepcopy(student).eval(), recipe.decoding, criterion, precision
+        )
+        image = torch.randn(batch_size, student.channels, size, size)
+        still = torch.eye(2, 3).expand(batch_size, 2, 3).clone()
+        free = Free(image, image, still, (None,) * batch_size, ("half",) * batch_size, 0)
+    elif teacher:
+        assert recipe.distill is not None
+        more = batch_size if recipe.distill.hidden else 0
         network = build(teacher, recipe.modality)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "teacher.safetensors"
@@ -69,12 +87,15 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
                 size,
             )
     optimiser = make_optimiser(recipe, torch.nn.ModuleList([student, lesson.extra]), STEPS)
-    flags = torch.zeros(batch_size, size, size, dtype=torch.bool)
+    images = batch_size + more
+    flags = torch.zeros(images, size, size, dtype=torch.bool)
     batch = Batch(
-        torch.randn(batch_size, student.channels, size, size),
-        torch.rand(batch_size, 4, size, size),
+        torch.randn(images, student.channels, size, size),
+        torch.rand(images, 4, size, size),
         ~flags,
         flags,
+        labelled=batch_size,
+        free=free,
     ).to(torch.device("cpu"))
     best = float("inf")
     for _ in range(STEPS):
