@@ -46,11 +46,14 @@ def of_network(
     small: Mapping[str, Any],
     speed: Iterable[Mapping[str, Any]],
 ) -> list[str]:
-    """Parameters, accuracy by data set, and the times of its fastest backend; with a star where
-    these are of a layout that it had before."""
-    fastest, now = fastest_of(network, speed), sizes(network)
+    """Size, accuracy by data set, the times of its fastest backend and the whole call in ONNX
+    Runtime; with a star where these are of a layout that it had before."""
+    rows = [row for row in speed if row["network"] == network.split(",")[0]]
+    fastest, now = quickest(rows), sizes(network)
+    onnx = quickest(row for row in rows if row["backend"] == "onnxruntime")
     star = "" if fastest["parameters"] == now["parameters"] else "*"
     cells = [network, f"{now['parameters'] / 1e3:,.1f} K", f"{now['macs'] / 1e9:.2f}"]
+    cells.append(f"{onnx['bytes'] / 1e6:.1f}{star}")
     for split in ("object-wise", "image-wise"):
         names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
         tests = [kept[name]["documents"]["test"] for name in names if name in kept]
@@ -58,7 +61,8 @@ def of_network(
     for jobs, modality in [*((kept, modality) for modality in MODALITIES), (small, "depth")]:
         job = jobs.get(f"{network}/generated-{modality}")
         cells.append(percent(job["documents"]["test"]) if job else DASH)
-    return [*cells, *(f"{fastest[key]:.1f}{star}" for key in ("network_ms", "total_ms"))]
+    times = (fastest["network_ms"], fastest["total_ms"], onnx["total_ms"])
+    return [*cells, *(f"{time:.1f}{star}" for time in times)]
 
 
 def sizes(network: str) -> Mapping[str, Any]:
@@ -147,11 +151,11 @@ def main() -> None:
         [*{row["network"] for row in speeds["rows"]}, *taught(folder, (kept, small))],
         key=lambda name: fastest_of(name, speeds["rows"])["total_ms"],
     )
-    head = ["network", "parameters", "GMAC", "Cornell object-wise", "image-wise"]
+    head = ["network", "parameters", "GMAC", "MB", "Cornell object-wise", "image-wise"]
     head += [*(f"generated {m}" for m in MODALITIES), "depth, 96 pixels"]
-    head += ["network, ms", "whole, ms"]
+    head += ["network, ms", "whole, ms", "whole in ONNX Runtime, ms"]
     rows = [of_network(name, kept, small, speeds["rows"]) for name in networks]
-    trained = [row for row in rows if set(row[3:-2]) != {DASH}]
+    trained = [row for row in rows if set(row[4:-3]) != {DASH}]
     print(markdown(head, trained))
     print(f"Not trained yet: {', '.join(row[0] for row in rows if row not in trained)}\n")
     models = [key.split("/")[0] for key in simulated]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graspling.errors import InputError
-from graspling.holes import fill_holes
+from graspling.holes import fill_holes, masked_mean
 
 
 @settings(max_examples=30, deadline=None)
@@ -52,3 +52,12 @@ def test_filling_turns_with_the_picture() -> None:
     depth[rng.random(depth.shape) < 0.4] = 0
     turned = fill_holes(np.rot90(depth).copy())
     np.testing.assert_allclose(turned, np.rot90(fill_holes(depth)), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", range(2, 65))
+def test_depth_without_holes_stays_without_holes(factor: int) -> None:
+    """Whatever the area averaging of so many pixels rounds to."""
+    depth = np.full((2 * factor, 3 * factor), 0.7, np.float32)
+    mean, some = masked_mean(depth, np.full(depth.shape, 255, np.uint8), factor)
+    assert some.tolist() == [[255] * 3] * 2
+    np.testing.assert_allclose(mean, 0.7, rtol=1e-5)

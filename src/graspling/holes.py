@@ -82,5 +82,6 @@ def masked_mean(
         share = cv2.resize(valid[source].astype(np.float32), size, interpolation=cv2.INTER_AREA)
         # valid is 255 or 0; where share is 0 the quotient is not finite, and not used
         mean[rows] = cv2.divide(total, share, scale=255.0)
-        some[rows] = cv2.inRange(share, (1e-9,), (255.0,))
+        # 256: a mean of 255 may be rounded up
+        some[rows] = cv2.inRange(share, (1e-9,), (256.0,))
     return mean, some

@@ -10,7 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
+from untrained import images, lived
 
 from graspling.errors import InputError
 from graspling.export import export_onnx
@@ -50,24 +51,6 @@ every_size = pytest.mark.parametrize(
 def seeded(name: str, channels: int = 4, seed: int = 0) -> LiteGraspNetwork:
     torch.manual_seed(seed)
     return NAMED[name](channels)
-
-
-def images(count: int, height: int, width: int, channels: int = 4) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(count, channels, height, width, generator=generator)
-
-
-def lived(network: LiteGraspNetwork) -> LiteGraspNetwork:
-    """In evaluation mode, with batch norms that have seen data."""
-    generator = torch.Generator().manual_seed(1)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.weight.data.uniform_(0.5, 1.5, generator=generator)
-            layer.bias.data.uniform_(-0.5, 0.5, generator=generator)
-            assert layer.running_mean is not None and layer.running_var is not None
-            layer.running_mean.uniform_(-0.5, 0.5, generator=generator)
-            layer.running_var.uniform_(0.5, 2.0, generator=generator)
-    return network.eval()
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -10,7 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from untrained import images, lived
 
 from graspling.card import Card
 from graspling.errors import InputError
@@ -67,25 +68,8 @@ def seeded(name: str, modality: str = "rgbd", seed: int = 0) -> GraspNetwork:
     return build(name, modality)
 
 
-def lived(network: GraspNetwork) -> GraspNetwork:
-    """A network whose batch norms have seen data and whose quality has left zero."""
-    generator = torch.Generator().manual_seed(1)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            for values, low, high in (
-                (layer.weight, 0.5, 1.5),
-                (layer.bias, -0.5, 0.5),
-                (layer.running_mean, -0.5, 0.5),
-                (layer.running_var, 0.5, 2.0),
-            ):
-                assert values is not None
-                values.data.uniform_(low, high, generator=generator)
-    return network.eval()
-
-
-def images(network: GraspNetwork, size: int, count: int = 2, seed: int = 2) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, network.channels, size, size, generator=generator)
+def images_for(network: GraspNetwork, size: int, count: int = 2) -> Tensor:
+    return images(count, size, channels=network.channels, seed=2)
 
 
 def test_every_network_is_counted_here() -> None:
@@ -130,7 +114,7 @@ def test_trains_and_returns_maps_of_the_size_of_the_image(name: str, modality: s
 def test_gradient_reaches_every_parameter(name: str) -> None:
     # In evaluation mode: a bias before batch norm has no gradient in training, by its nature.
     network = lived(seeded(name))
-    output = network.activate(network(images(network, 2 * network.multiple, 8)))
+    output = network.activate(network(images_for(network, 2 * network.multiple, 8)))
     output.square().sum().backward()  # type: ignore[no-untyped-call]
     idle = [k for k, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
@@ -150,14 +134,14 @@ def test_a_sigmoid_of_quality_starts_where_most_pixels_are(name: str) -> None:
     network = seeded(name)
     if not torch.equal(network.activate(torch.zeros(1, 4, 1, 1))[:, 0], torch.full((1, 1, 1), 0.5)):
         return  # quality is the raw map
-    quality = network.activate(network(images(network, 2 * network.multiple, 8)))[:, 0]
+    quality = network.activate(network(images_for(network, 2 * network.multiple, 8)))[:, 0]
     assert 0.01 < float(quality.detach().mean()) < 0.15
 
 
 @every_network
 def test_same_seed_same_network_and_same_training_output(name: str) -> None:
     first, second, other = seeded(name), seeded(name), seeded(name, seed=1)
-    image = images(first, first.multiple)
+    image = images_for(first, first.multiple)
     results = []
     for network in (first, second, other):
         torch.manual_seed(3)
@@ -187,7 +171,7 @@ def test_onnx_equals_pytorch_for_any_batch(name: str, times: int, tmp_path: Path
     assert export_onnx(network, size, "{}", path) < 1e-4
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for count in (1, 3):
-        image = images(network, size, count)
+        image = images_for(network, size, count)
         with torch.no_grad():
             expected = network.ranges(network(image)).numpy()
         maps = session.run(["maps"], {"image": image.numpy()})[0]
@@ -199,7 +183,7 @@ def test_onnx_equals_pytorch_for_any_batch(name: str, times: int, tmp_path: Path
 @every_network
 def test_channels_last_and_bf16(name: str) -> None:
     network = lived(seeded(name))
-    image = images(network, 2 * network.multiple)
+    image = images_for(network, 2 * network.multiple)
     with torch.no_grad():
         expected = network(image)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -218,7 +202,7 @@ def test_safetensors_give_the_same_network_back(name: str, tmp_path: Path) -> No
     save_checkpoint(tmp_path / "model.safetensors", network, card)
     again, card_again = load_checkpoint(tmp_path / "model.safetensors")
     assert card_again == card
-    image = images(network, network.multiple)
+    image = images_for(network, network.multiple)
     # Another memory layout adds up in another order.
     torch.testing.assert_close(again(image), network(image), atol=1e-5, rtol=1e-4)
 

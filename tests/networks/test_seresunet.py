@@ -9,7 +9,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
+from untrained import images, lived
 
 from graspling.errors import InputError
 from graspling.export import export_onnx
@@ -20,24 +21,6 @@ from graspling.networks.seresunet import SEBlock, SEResUNet
 def seeded(channels: int = 4, width: int = 12, seed: int = 0) -> SEResUNet:
     torch.manual_seed(seed)
     return SEResUNet(channels, width)
-
-
-def images(count: int, height: int, width: int, channels: int = 4) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(count, channels, height, width, generator=generator)
-
-
-def lived(network: SEResUNet) -> SEResUNet:
-    """In evaluation mode, with batch norms that have seen data."""
-    generator = torch.Generator().manual_seed(1)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.weight.data.uniform_(0.5, 1.5, generator=generator)
-            layer.bias.data.uniform_(-0.5, 0.5, generator=generator)
-            assert layer.running_mean is not None and layer.running_var is not None
-            layer.running_mean.uniform_(-0.5, 0.5, generator=generator)
-            layer.running_var.uniform_(0.5, 2.0, generator=generator)
-    return network.eval()
 
 
 def test_macs_are_as_published_and_the_parameters_give_way() -> None:

@@ -22,7 +22,7 @@ from graspling.datasets import open_dataset  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
 from graspling.maps import Decoding  # noqa: E402
-from graspling.networks import NETWORKS, build  # noqa: E402
+from graspling.networks import build  # noqa: E402
 from graspling.training import loop, optimise, validation  # noqa: E402
 from graspling.training.checkpoint import (  # noqa: E402
     initialise,
@@ -37,7 +37,7 @@ from graspling.training.optimise import (  # noqa: E402
     resolve_precision,
     update_average,
 )
-from graspling.training.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
+from graspling.training.recipe import Recipe, load_recipe  # noqa: E402
 from graspling.training.state import Progress  # noqa: E402
 
 
@@ -110,6 +110,15 @@ def test_data_without_the_image_that_a_recipe_takes_are_told_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_size_that_the_network_cannot_take_is_told_before_anything_is_written(
+    bars: str, tmp_path: Path
+) -> None:
+    wrong = recipe(bars, network="lite_hrgrasp_w18", size=300)
+    with pytest.raises(InputError, match=r"300x300 .* multiples of 32 .* nearest is 288x288"):
+        loop.train(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_quick_takes_a_few_images_only(bars: str, tmp_path: Path) -> None:
     quick = dataclasses.replace(recipe(bars).quick(), limit=4)
     _, card = load_checkpoint(loop.train(quick, tmp_path))
@@ -156,32 +165,6 @@ def test_an_average_follows_faster_at_first_but_not_a_trained_one_that_teaches()
     semi = dataclasses.replace(settings, semi=SemiSettings())
     assert average_decay(semi, 0) == pytest.approx(0.1)  # of fresh weights
     assert average_decay(dataclasses.replace(semi, init="trained.safetensors"), 0) == 0.9
-
-
-# Ten seconds and more, for their weights or for full resolution; each has a smaller sibling here.
-LARGE = {
-    *("hrgrasp_w48", "lite_hrgrasp_w48", "resgrasp_50", "resgrasp_101", "resgrasp_152"),
-    *("kufenet_263k", "kufenet_teacher"),
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
-        for name in recipe_names()
-    ],
-)
-def test_every_recipe_runs(name: str, bars: str, tmp_path: Path) -> None:
-    """Its own optimiser, loss and augmentation on a few tiny colour images."""
-    quick = load_recipe(name, data=bars, split="image-wise", modality="rgb", threads=1).quick()
-    settings = dataclasses.replace(quick, size=32, limit=2, epochs=1, picture_every=0)
-    assert loop.train(settings, tmp_path).exists()
-
-
-def test_every_network_has_a_recipe_of_its_name() -> None:
-    assert set(recipe_names()) >= set(NETWORKS)
-    assert all(load_recipe(name).network == name for name in NETWORKS)
 
 
 def test_dsc_graspnet_is_trained_as_published() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module, resources
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from graspling.backends import openvino
 from graspling.backends.onnx_runtime import import_onnxruntime
+from graspling.card import Card
 from graspling.detector import Detector
 from graspling.evaluation.machine import memory_mb, pin
 from graspling.frames import read_depth, read_rgb
@@ -30,6 +32,7 @@ from graspling.robust.detectors import SAMPLING, open_detector
 TOP = 10
 _LEAST_RUNS = 20
 _WARM_UP = 10
+_CARD_SIZE = 224  # of the input whose multiply-accumulates a card has
 _FOCAL = 615.0  # of the sample frames, pixels
 _STAGES = ("prepare", "network", "decode")
 
@@ -66,6 +69,7 @@ class Row:
         memory_mb: resident memory that loading and running took, 10^6 bytes; None where the
             system does not tell.
         bytes: of the model file, with its weights.
+        macs: for one input of this size; None where nothing says them, see :func:`macs_of_input`.
         pinned: whether the process was kept on its processors.
     """
 
@@ -87,7 +91,7 @@ class Row:
     memory_mb: float | None
     bytes: int
     parameters: int
-    macs: int
+    macs: int | None
     runs: int
     pinned: bool
 
@@ -195,10 +199,31 @@ def _row(
         memory_mb=memory,
         bytes=sum(file.stat().st_size for file in files),
         parameters=card.parameters,
-        macs=card.macs,
+        macs=macs_of_input(card),
         runs=len(times),
         pinned=pinned,
     )
+
+
+def macs_of_input(card: Card) -> int | None:
+    """Multiply-accumulates for one input of the model's size.
+
+    A card has those at 224 x 224. At another size they are counted, which takes PyTorch and a
+    network of graspling's; otherwise None.
+    """
+    size = card.preparation.size
+    if card.kind != "maps" or size == _CARD_SIZE:
+        return card.macs
+    if find_spec("torch") is None:
+        return None
+    torch = import_module("torch")
+    networks = import_module("graspling.networks")
+    if card.network not in networks.NETWORKS:
+        return None
+    with torch.device("meta"):
+        network = networks.build(card.network, card.modality, **card.recipe.get("variant", {}))
+    count: int = import_module("graspling.networks.counts").macs(network, size)
+    return count
 
 
 def thread_counts(wanted: Sequence[int], available: int) -> list[int]:

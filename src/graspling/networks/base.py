@@ -50,8 +50,15 @@ class GraspNetwork(nn.Module):
         """
         self.check(image)
         maps = self.maps(image)
+        height, width = image.shape[-2:]
+        rows, columns = maps.shape[-2:]
+        if rows < height or columns < width:
+            raise InputError(
+                f"the network gives maps of {rows}x{columns} pixels for an image of "
+                f"{height}x{width}, expected at least its size; its settings do not fit together"
+            )
         # Strided networks may return a few rows and columns too many, at the end.
-        return maps[..., : image.shape[-2], : image.shape[-1]]
+        return maps[..., :height, :width]
 
     def maps(self, image: Tensor) -> Tensor:
         """The layers: (N, C, H, W) to (N, 4, at least H, at least W)."""
@@ -83,7 +90,10 @@ class GraspNetwork(nn.Module):
                 f"the network got an image of shape {tuple(image.shape)}, "
                 f"expected (N, {self.channels}, height, width)"
             )
-        height, width = image.shape[-2:]
+        self.check_size(*image.shape[-2:])
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse a size that this network cannot take, naming the nearest that it can."""
         step = self.multiple
         if height % step or width % step or not height or not width:
             near = [max(round(side / step), 1) * step for side in (height, width)]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from graspling.networks.base import GraspNetwork
+from graspling.networks.kufenet_blocks import VolumeConv
 
 _Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -120,6 +121,9 @@ def _macs(layer: nn.Module, inputs: Sequence[Any], output: Tensor) -> int:
 
 
 def _kind(layer: nn.Module) -> str:
+    if isinstance(layer, VolumeConv):  # a Conv2d by its weights alone
+        depth, side = layer.weight.shape[1:3]
+        return f"3-D convolution {depth}x{side}x{side} / {side}"
     if isinstance(layer, (*_Convolution, *_Transposed)):
         words = ["transposed convolution" if isinstance(layer, _Transposed) else "convolution"]
         words.append("x".join(map(str, layer.kernel_size)))

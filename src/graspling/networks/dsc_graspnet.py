@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from graspling.errors import InputError
 from graspling.networks.base import GraspNetwork
+from graspling.networks.checks import check_choice, check_share, check_switch
 from graspling.networks.depthwise import DepthwiseConv2d
 from graspling.networks.mish import Mish
 
@@ -83,10 +83,10 @@ class DSCGraspNet(GraspNetwork):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(channels)
-        if activation not in ACTIVATIONS:
-            raise InputError(
-                f"no activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}"
-            )
+        check_switch("DSCGraspNet", "attention", attention)
+        check_switch("DSCGraspNet", "csp", csp)
+        check_choice("activation", activation, ACTIVATIONS)
+        check_share("DSCGraspNet", "dropout", dropout)
         self.stem = _convolution(channels, 32, 3, activation)
         self.down = nn.ModuleList(
             nn.Sequential(*(_Block(*block, attention, activation) for block in stage))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import PRIOR_LOGIT, Heads, xavier_uniform
+from graspling.networks.checks import check_row
 
 
 class GGCNN(GraspNetwork):
@@ -36,6 +37,7 @@ class GGCNN(GraspNetwork):
 
     def __init__(self, channels: int, widths: Sequence[int] = (32, 16, 8)) -> None:
         super().__init__(channels)
+        check_row(type(self).__name__, "widths", widths, 3)
         a, b, c = widths
         relu = nn.ReLU(inplace=True)
         self.down = nn.Sequential(

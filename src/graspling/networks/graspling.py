@@ -9,7 +9,7 @@ Channels in multiples of 16 cost nothing extra in ONNX Runtime: it computes 24 a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from graspling.errors import InputError
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import PRIOR_LOGIT, ResidualBlock, conv_bn_relu
+from graspling.networks.checks import check_choice, check_row, check_whole
+
+Stem = Literal["patch", "overlap", "colour deeper", "depth deeper"]
 
 
 class GrasplingNet(GraspNetwork):
@@ -53,11 +56,19 @@ class GrasplingNet(GraspNetwork):
         depths: Sequence[int] = (1, 1, 2, 2),
         dilations: Sequence[int] = (),
         patch: int = 4,
-        stem: Literal["patch", "overlap", "colour deeper", "depth deeper"] = "patch",
+        stem: Stem = "patch",
         enlarge: Literal["shuffle", "bilinear"] = "bilinear",
         join: Literal["concat", "add"] = "add",
     ) -> None:
         super().__init__(channels)
+        check_choice("stem", stem, get_args(Stem))
+        check_choice("enlarge", enlarge, ("shuffle", "bilinear"))
+        check_choice("join", join, ("concat", "add"))
+        # An overlapping stem begins with half the channels.
+        check_row("GrasplingNet", "widths", widths, None, least=2 if stem == "overlap" else 1)
+        check_row("GrasplingNet", "depths", depths, None, least=0)
+        check_row("GrasplingNet", "dilations", dilations, None)
+        check_whole("GrasplingNet", "patch", patch)
         if len(widths) != len(depths) or not widths:
             raise InputError(
                 f"{len(widths)} widths and {len(depths)} depths, expected one of each a level"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import Heads, ResidualBlock, xavier_uniform
+from graspling.networks.checks import check_whole
 
 
 class GRConvNet(GraspNetwork):
@@ -39,6 +40,7 @@ class GRConvNet(GraspNetwork):
 
     def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__(channels)
+        check_whole("GRConvNet", "width", width)
         c = width
         self.down = nn.Sequential(
             *_norm_relu(nn.Conv2d(channels, c, 9, padding=4), c),

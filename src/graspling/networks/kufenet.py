@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from graspling.errors import InputError
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import Heads
+from graspling.networks.checks import check_row, check_switch
 from graspling.networks.kufenet_blocks import (
     Attention,
     MultiScale,
@@ -148,8 +149,10 @@ class KufeNet(TwoBranchNetwork):
         shuffle: bool = True,
         attention: Attention = "conv3d",
     ) -> None:
-        if len(widths) != 3 or any(width % 12 for width in widths):
-            raise InputError(f"KufeNet got the widths {tuple(widths)}, expected 3 multiples of 12")
+        check_row("KufeNet", "widths", widths, 3, least=12, multiple=12)
+        check_row("KufeNet", "decoder", decoder, None)
+        check_switch("KufeNet", "unequal", unequal)
+        check_switch("KufeNet", "shuffle", shuffle)
         if not decoder or decoder[0] % 3:
             raise InputError(
                 f"KufeNet got the decoder {tuple(decoder)}, expected its first a multiple of 3"

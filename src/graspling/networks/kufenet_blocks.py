@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graspling.errors import InputError
+from graspling.networks.checks import check_choice
 from graspling.networks.depthwise import DepthwiseConv2d
 
 Attention = Literal["conv3d", "se", "none"]
@@ -127,8 +127,7 @@ class VolumeConv(nn.Conv2d):
 
 def attention_of(channels: int, kind: Attention) -> nn.Module:
     """The attention of a name; "none" is the identity."""
-    if kind not in ("conv3d", "se", "none"):
-        raise InputError(f"no attention {kind!r}; choose one of conv3d, se, none")
+    check_choice("attention", kind, ("conv3d", "se", "none"))
     return nn.Identity() if kind == "none" else ChannelAttention(channels, kind == "conv3d")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from graspling.networks.blocks import ResidualBlock, conv_bn_relu
+from graspling.networks.checks import check_choice, check_row
 from graspling.networks.kufenet import TwoBranchNetwork
 
 
@@ -44,7 +45,7 @@ class KufeNetTeacher(TwoBranchNetwork):
 
     Args:
         channels: of the input.
-        widths: of the depth encoder's three stages, even; the last a multiple of 6.
+        widths: of the depth encoder's three stages, even.
         depths: residual blocks of the second and of the third stage.
         decoder: widths of the three decoder stages.
         stride: of the stem, 1, 2 or 4.
@@ -58,6 +59,11 @@ class KufeNetTeacher(TwoBranchNetwork):
         decoder: Sequence[int] = (448, 320, 256),
         stride: int = 1,
     ) -> None:
+        check_row("KufeNetTeacher", "widths", widths, 3, least=2, multiple=2)
+        check_row("KufeNetTeacher", "depths", depths, 2, least=0)
+        check_row("KufeNetTeacher", "decoder", decoder, 3)
+        # The three stages enlarge by 8 at most: 2 of the second convolution and 4 of the stem.
+        check_choice("stride", stride, (1, 2, 4))
         features = 3 * widths[2] // 2
         inputs = (3, 1) if channels == 4 else (channels, channels)
         encoders = (

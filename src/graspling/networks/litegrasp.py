@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import conv_bn_relu
+from graspling.networks.checks import check_whole
 from graspling.networks.hrnet import hrnet
 from graspling.networks.lite_hrnet import lite_hrnet
 
@@ -114,6 +115,7 @@ class HRGrasp(LiteGraspNetwork):
 
     def __init__(self, channels: int, width: int = 18) -> None:
         super().__init__(channels)
+        check_whole("HRGrasp", "width", width)
         self.backbone = hrnet(channels, width)
         self.head = PoseHead(self.backbone.widths)
 
@@ -123,12 +125,14 @@ class LiteHRGrasp(LiteGraspNetwork):
 
     Args:
         channels: of the input.
-        width: channels of the finest branch, 18 or 48: published with 0.42 M and 2.71 M
-            parameters (table V); here 406,772 and 2,714,516 for four channels.
+        width: channels of the finest branch, even and at least 8; 18 and 48 are published with
+            0.42 M and 2.71 M parameters (table V); here 406,772 and 2,714,516 for four channels.
     """
 
     def __init__(self, channels: int, width: int = 18) -> None:
         super().__init__(channels)
+        # Half of the channels pass through layers with a quarter of them.
+        check_whole("LiteHRGrasp", "width", width, least=8, multiple=2)
         self.backbone = lite_hrnet(channels, width)
         self.head = PoseHead(self.backbone.widths)
 

@@ -79,7 +79,7 @@ class ResGrasp(LiteGraspNetwork):
 
     def __init__(self, channels: int, depth: int = 18) -> None:
         super().__init__(channels)
-        if depth not in DEPTHS:
+        if depth not in list(DEPTHS):  # a list, since what was given need not be hashable
             known = ", ".join(map(str, DEPTHS))
             raise InputError(f"a ResNet of {depth} layers; choose one of {known}")
         self.backbone = ResNet(channels, depth)

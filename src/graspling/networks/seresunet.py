@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import Heads, conv_bn_relu, xavier_uniform
+from graspling.networks.checks import check_whole
 from graspling.networks.hrnet import conv_bn
 
 # By how much squeeze and excitation reduce the channels inside.
@@ -58,6 +59,7 @@ class SEResUNet(GraspNetwork):
 
     def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__(channels)
+        check_whole("SEResUNet", "width", width, least=8, multiple=4)
         c = width
         self.stem = nn.ModuleList(
             [
