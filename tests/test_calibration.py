@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, off, render, rigid, truth, views_of
+from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, off, render, rigid, shaken, truth, views_of
 
 from graspling.calibration import calibrate
 from graspling.calibration.robot_poses import read_poses
@@ -102,8 +102,16 @@ def test_swapped_input_is_named(setup: str) -> None:
         calibrate(views, shuffled, setup, 600)  # type: ignore[arg-type]
     stretched = robot.copy()
     stretched[:, 0, 3] *= 2  # one axis alone: no size of the board explains that
-    with pytest.raises(InputError, match="are the lengths right"):
+    with pytest.raises(InputError, match="lengths are wrong: check the square"):
         calibrate(views, stretched, setup, 600)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("setup", ["eye-in-hand", "eye-to-hand"])
+def test_noisy_robot_poses_are_among_the_reasons_that_are_named(setup: str) -> None:
+    robot, boards = truth(setup, 15, seed=7)
+    noisy = shaken(robot, 0.010, 2, seed=1)
+    with pytest.raises(InputError, match="the robot's poses are inexact"):
+        calibrate(views_of(boards, 0.1), noisy, setup, 600)  # type: ignore[arg-type]
 
 
 def test_too_little_to_go_on() -> None:
@@ -143,6 +151,18 @@ def test_board_and_hand_eye_files(tmp_path) -> None:
     path.write_text(loaded.to_json().replace("eye-in-hand", "eye-to-hand"))
     with pytest.raises(InputError, match="base_from_camera is missing, which eye-to-hand needs"):
         HandEye.load(path)
+
+
+def test_poses_without_names_belong_to_the_images_as_a_person_counts(tmp_path) -> None:
+    poses = [rigid([0, 0, 0], [number, 0, 0]).tolist() for number in (1, 2, 3, 10, 11)]
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps(poses))
+    names = ["1.png", "10.png", "11.png", "2.png", "3.png"]  # as folders and shells list them
+    found = read_poses(path, [tmp_path / name for name in names])
+    assert found[:, 0, 3].tolist() == [1, 10, 11, 2, 3]
+    names = ["b/shot1.png", "b/shot.png", "a10/9.png", "a9/10.png", "a9/9.png"]
+    found = read_poses(path, [tmp_path / name for name in names])
+    assert found[:, 0, 3].tolist() == [11, 10, 3, 2, 1]
 
 
 def test_robot_poses_in_every_layout(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 import yaml
 
 from graspling.camera import Intrinsics
+from graspling.cli.camera import CameraFile
 from graspling.errors import InputError
+from graspling.simulation.views import CameraModel
 
 CAMERA = Intrinsics(fx=525.0, fy=520.0, cx=319.5, cy=239.5, width=640, height=480)
 
@@ -49,6 +52,43 @@ def test_load(tmp_path: Path, document: dict[str, Any], suffix: str) -> None:
     text = yaml.safe_dump(document) if suffix == ".yaml" else json.dumps(document)
     path.write_text(text)
     assert Intrinsics.load(path) == CAMERA
+
+
+ECHO = f"""header:
+  stamp: {{sec: 1, nanosec: 2}}
+  frame_id: camera_color_optical_frame
+height: 480
+width: 640
+distortion_model: plumb_bob
+d: [0.0, 0.0, 0.0, 0.0, 0.0]
+k: {K}
+binning_x: 0
+binning_y: 0
+roi: {{x_offset: 0, y_offset: 0, height: 0, width: 0, do_rectify: false}}
+---
+"""
+
+
+@pytest.mark.parametrize("text", [ECHO, ECHO * 2, "---\n" + ECHO])
+def test_what_ros2_topic_echo_writes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "info.yaml"
+    path.write_text(text)
+    assert Intrinsics.load(path) == CAMERA
+
+
+def test_a_camera_of_generated_data(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """The file of the tutorial serves `generate` and `detect`."""
+    tutorial = Path(__file__).parents[1] / "docs" / "tutorials" / "my_gripper_my_camera.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", tutorial.read_text(), re.DOTALL)
+    (text,) = (block for block in blocks if "disparity_step" in block)
+    path = tmp_path / "my_camera.yaml"
+    path.write_text(text)
+    model = CameraModel.load(path)
+    assert CameraFile.load(path).intrinsics == Intrinsics.load(path) == model.intrinsics
+    assert not recwarn.list
+    # without height_px its keys are strange, as before
+    with pytest.warns(UserWarning, match="tilt"):
+        Intrinsics.from_dict(CAMERA.to_dict() | {"tilt": 15})
 
 
 REALSENSE = {"width": 640, "height": 480, "ppx": 319.5, "ppy": 239.5, "fx": 525.0, "fy": 520.0}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ray_scenes import CAMERA, Body, camera_at, pose, render
 
-from graspling import Grasps
+from graspling import Grasps, descent, relief
 from graspling.camera import GraspPoses
 from graspling.descent import PALM_CLEARANCE, TIP_CLEARANCE
 from graspling.errors import InputError
@@ -258,3 +262,96 @@ def test_a_bent_lens_gives_the_same_pose() -> None:
     poses = raw.to_poses(bent.unrectify(depth), bent, PANDA)
     np.testing.assert_allclose(world(poses, view), world(straight, view), atol=0.002)
     assert poses.width[0] == pytest.approx(straight.width[0], abs=0.0005)
+
+
+@pytest.mark.parametrize("missing", [0, np.nan])
+def test_a_hole_at_the_middle_refuses_however_much_is_known_around_it(missing: float) -> None:
+    depth, grasps, _ = scene()
+    u, v = round(float(grasps.u[0])), round(float(grasps.v[0]))
+    for wide in (6, 8, 16, 22):  # of 43 pixels between the contacts
+        hole = depth.copy()
+        hole[:, u - wide // 2 : u + wide // 2] = missing
+        poses = grasps.to_poses(hole, CAMERA, PANDA)
+        assert poses.reason == ("no depth at the middle of the grasp",) and not poses.valid[0]
+    # lone pixels are what sensors miss: also the very one in the middle, and its neighbours
+    for wide in (1, 2):
+        hole = depth.copy()
+        hole[v : v + wide, u : u + wide] = missing
+        hole[::3, ::3] = missing
+        assert grasps.to_poses(hole, CAMERA, PANDA).valid[0]
+    # something that the camera sees through, on a table that it sees
+    through = np.full_like(depth, 0.6)
+    through[v - 60 : v + 60, u - 10 : u + 10] = missing
+    assert not grasps.to_poses(through, CAMERA, PANDA).valid[0]
+
+
+def far_scene(z: float) -> tuple[np.ndarray, Grasps]:
+    """Three boxes in the corners of a frame whose table lies at depth z."""
+    depth = np.full((480, 640), z, np.float32)
+    size = max(round(0.04 * CAMERA.fx / z), 3)
+    places = [(120, 230), (520, 130), (100, 420)]
+    for u, v in places:
+        depth[v - size : v + size + 1, u - size // 2 : u + size // 2 + 1] = z - 0.05
+    u, v = np.array(places).T
+    return depth, Grasps.from_arrays(u, v, 0.0, 0.055 * CAMERA.fx / z)
+
+
+def test_work_does_not_grow_with_the_distance_between_grasps(monkeypatch) -> None:
+    cells = []
+
+    def counted(*arguments):
+        heights = relief.relief(*arguments)
+        cells.append(heights.depth.size)
+        return heights
+
+    monkeypatch.setattr(descent, "relief", counted)
+    for z, rasters in ((0.6, 1), (2.0, 3), (5.0, 3)):
+        depth, grasps = far_scene(z)
+        cells.clear()
+        together = grasps.to_poses(depth, CAMERA, PANDA)
+        assert len(cells) == rasters and max(cells) < 1_600_000
+        assert sum(cells) < 1_000_000
+        assert together.valid.all(), together.reason
+        alone = [grasps[row].to_poses(depth, CAMERA, PANDA) for row in range(3)]
+        np.testing.assert_allclose(
+            together.pose, np.concatenate([one.pose for one in alone]), atol=0.002
+        )
+    depth, grasps = far_scene(20.0)
+    assert all("too far" in reason for reason in grasps.to_poses(depth, CAMERA, PANDA).reason)
+
+
+THREADS = """
+import os, sys
+import cv2, numpy as np
+cv2.setNumThreads(3)
+from graspling import Grasps
+from graspling.camera import Intrinsics, register_depth
+camera = Intrinsics(600, 600, 319.5, 239.5, 640, 480, (0.1, -0.05, 0, 0, 0))
+depth = np.full((480, 640), 0.6, np.float32)
+depth[180:300, 299:342] = 0.56
+Grasps.from_arrays(320, 240, 0, 54).to_poses(depth, camera, "panda")
+register_depth(depth, camera, camera, np.eye(4))
+print(len(os.listdir("/proc/self/task")), cv2.getNumThreads())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_poses_and_registration_start_no_threads() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.stdout.split() == ["1", "3"], done.stderr
+
+
+def test_depth_of_noise_alone_has_bounded_shadows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pixel throws one on its neighbours then; unbounded they take gigabytes."""
+    monkeypatch.setattr(relief, "_MOST_SHADOW", 5000)
+    x, y = np.meshgrid(np.arange(40) * 0.01, np.arange(30) * 0.01)
+    noise = np.random.default_rng(0).uniform(-0.05, 0.05, (3, 30, 40))
+    points = (np.stack([x, y, np.full_like(x, 0.5)]) + noise).astype(np.float32)
+    half, slope = np.array([0.0005, 0.0005]), np.zeros(2)
+    found, _ = relief._shadows(points.reshape(3, -1), half, points[2], slope)
+    assert 2000 < found.shape[1] <= 2 * 5000

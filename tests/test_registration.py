@@ -7,6 +7,7 @@ import pytest
 
 from graspling.camera import Intrinsics, register_depth
 from graspling.errors import InputError
+from graspling.registration import splat
 
 SMALL = Intrinsics(fx=80, fy=80, cx=31.5, cy=23.5, width=64, height=48)
 
@@ -83,3 +84,19 @@ def test_registration_errors() -> None:
     for wrong in (np.diag([1000, 1000, 1000, 1]), np.diag([-1, 1, 1, 1]), shift() + shift()):
         with pytest.raises(InputError, match="rotation and a shift"):
             register_depth(depth, SMALL, SMALL, wrong)
+
+
+@pytest.mark.parametrize("largest", [1, 3, 4, 40])
+def test_footprints_of_any_size_are_filled_and_the_nearest_counts(largest: int) -> None:
+    rng = np.random.default_rng(largest)
+    height, width = 37, 53
+    for number in (0, 1, 60):
+        first = np.stack([rng.integers(-largest, size + 2, number) for size in (width, height)])
+        count = rng.integers(1, largest + 1, (2, number))
+        z = rng.uniform(0.3, 2, number).astype(np.float32)
+        expected = np.full((height, width), np.inf, np.float32)
+        for (u, v), (across, down), value in zip(first.T, count.T, z, strict=True):
+            part = expected[max(v, 0) : max(v + down, 0), max(u, 0) : max(u + across, 0)]
+            part[...] = np.minimum(part, value)
+        expected[np.isinf(expected)] = 0
+        np.testing.assert_array_equal(splat(first, count, z, height, width), expected)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tiny_model import tiny_card, tiny_onnx
 
+from graspling.camera import GraspPoses
 from graspling.detector import Detector, load
 from graspling.errors import InputError
 from graspling.grasps import Grasps, angle_difference
-from graspling.tracking import Tracker, smooth
+from graspling.tracking import Heading, Tracker, smooth
 
 Spot = tuple[float, float, float]
 
@@ -132,3 +133,51 @@ def test_at_constant_speed_the_lag_is_at_most_a_sixteenth_of_the_opening(steadin
         lags.append(place - current.u[0])
     assert min(lags) >= 0
     assert max(lags) <= 40 / 16 + 1e-9
+
+
+# ---- the way the gripper is turned ------------------------------------------------------------
+
+
+def poses_at(*degrees: float | None) -> GraspPoses:
+    """Poses of grasps at these angles on the image, None without one."""
+    count = len(degrees)
+    known = np.array([angle is not None for angle in degrees], dtype=bool)
+    grasps = Grasps.from_arrays(
+        np.zeros(count), 0.0, np.deg2rad([angle or 0.0 for angle in degrees]), 40
+    )
+    pose = np.tile(np.eye(4), (count, 1, 1))
+    cos, sin = np.cos(grasps.angle), np.sin(grasps.angle)
+    pose[:, 0, 0], pose[:, 1, 0], pose[:, 0, 1], pose[:, 1, 1] = cos, sin, -sin, cos
+    contacts = pose[:, None, :3, 0] * np.array([-0.02, 0.02])[:, None]
+    pose[~known], contacts[~known] = np.nan, np.nan
+    reason = tuple("" if good else "no depth under the grasp" for good in known)
+    return GraspPoses(pose, np.full(count, 0.05), grasps.quality, known, reason, contacts)
+
+
+def test_a_followed_pose_does_not_turn_round_at_90_degrees():
+    for angles in (range(60, 301, 10), range(-60, -301, -10), [89, 91, 88.5, -89, 90, -90, 89.9]):
+        heading, before = Heading(), None
+        for angle in angles:
+            plain = poses_at(angle)
+            kept = heading(plain, 1)
+            x = kept.pose[0, :3, 0]
+            assert before is None or x @ before > 0.9
+            before = x
+            # the same grasp: approach, place and line of the opening; contacts from -x to +x
+            np.testing.assert_allclose(kept.pose[0, :3, 2:], plain.pose[0, :3, 2:])
+            assert np.linalg.det(kept.pose[0, :3, :3]) == pytest.approx(1)
+            assert abs(x @ plain.pose[0, :3, 0]) == pytest.approx(1)
+            np.testing.assert_allclose(kept.contacts[0, 1] - kept.contacts[0, 0], 0.04 * x)
+
+
+def test_only_the_followed_pose_keeps_its_side_and_only_in_its_track():
+    heading = Heading()
+    heading(poses_at(80, 80), 1)
+    for between in (poses_at(None, 95), poses_at()):  # a frame without a pose, one without a grasp
+        heading(between, 1 if len(between) else None)
+    kept = heading(poses_at(100, 100), 1)
+    assert kept.pose[0, 1, 0] > 0.9 and kept.pose[1, 1, 0] < -0.9
+    another = heading(poses_at(100), 2)
+    assert another.pose[0, 1, 0] < -0.9
+    with_none = heading(poses_at(80), None)  # of frames looked at by themselves
+    assert with_none.pose[0, 1, 0] > 0.9

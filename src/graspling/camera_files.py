@@ -1,5 +1,5 @@
-"""Layouts of camera files: own keys, ROS CameraInfo, RealSense profiles. JSON, YAML or the text of
-``rs-enumerate-devices -c``."""
+"""Layouts of camera files: own keys, those of generated data, ROS CameraInfo, RealSense profiles.
+JSON, YAML, what ``ros2 topic echo`` writes, or the text of ``rs-enumerate-devices -c``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _SILENT = {
     "projection_matrix", "depth_unit", "stream", "serial", "fov", "FOV (deg)", "name", "fps",
     "format", "schema", "version",
 }  # fmt: skip
+# of a camera that data is generated for: where it stands and its noise; height is metres there
+_GENERATED = {"height_px", "tilt", "offset", "baseline", "disparity_step"}
 _READ = {
     *PLAIN, "ppx", "ppy", "image_width", "image_height", "camera_matrix", "K", "k", "D", "d",
     "distortion", "distortion_coefficients", "distortion_model", "model", "coeffs", "binning_x",
@@ -35,7 +37,8 @@ _LONGEST = 57  # focal lengths in widths of an image: it shows less than a degre
 
 
 def read_document(path: str | Path, what: str = "camera file") -> Any:
-    """What a JSON or YAML file holds; of a RealSense listing, its one block of intrinsics.
+    """What a JSON or YAML file holds, of several YAML documents the first; of a RealSense listing,
+    its one block of intrinsics.
 
     Args:
         what: the file is, for the message.
@@ -54,17 +57,20 @@ def read_document(path: str | Path, what: str = "camera file") -> Any:
         pass
     if re.search(r"^\s*PPX:\s", text, re.MULTILINE):
         return _listing(text, path)
-    return parse_yaml(text, f"{what} {path}: neither JSON nor YAML")
+    return parse_yaml(text, f"{what} {path}: neither JSON nor YAML", first=True)
 
 
-def parse_yaml(text: str, complaint: str) -> Any:
+def parse_yaml(text: str, complaint: str, *, first: bool = False) -> Any:
     """What a text in YAML holds.
+
+    Args:
+        first: of several documents take the first: ``ros2 topic echo`` ends each message with ---.
 
     Raises:
         InputError: it is none, nested too deeply, or holds a date that does not exist.
     """
     try:
-        return yaml.safe_load(text)
+        return next(yaml.safe_load_all(text), None) if first else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{complaint}: {reason}") from None
@@ -110,7 +116,10 @@ def parse_intrinsics(
         raise InputError("expected keys and values: fx, fy, cx, cy, width, height")
     found = {str(key).removeprefix("_"): value for key, value in document.items()}
     # Berkeley's files have their matrix, under a key of its own, a second time
-    warn_of_unknown(found, _SILENT | _READ | set(also))
+    generated = _GENERATED if "height_px" in found else set()
+    warn_of_unknown(found, _SILENT | _READ | generated | set(also))
+    if generated:
+        found["height"] = found["height_px"]
     for key in ("camera_matrix", "K", "k"):
         if key in found and "fx" not in found:
             matrix = _matrix(found[key], key)

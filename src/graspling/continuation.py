@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from graspling.errors import InputError
 from graspling.grasps import Floats, Grasps
 from graspling.maps import Decoding, Maps, Mask, decode, finite_maps, weigh_certainty
+from graspling.opencv import one_thread
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Continuation:
         return np.asarray(near * np.clip(ahead / np.maximum(np.hypot(cos, sin), 1e-9), 0, 1))
 
 
+@one_thread()
 def decode_onward(
     maps: Maps,
     previous: Grasps,

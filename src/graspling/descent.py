@@ -29,6 +29,9 @@ PALM_CLEARANCE = 0.003
 ENGAGE = 0.003  # the pads reach at least so far below the top
 _KNOWN_FINGER = 0.35  # least share of known depth under each finger; stereo sensors see less there
 _ON_TABLE = 0.01  # metres: ground that is not deeper than this below the table's plane is guarded
+# metres: a raster of heights that serves all grasps has at most so many square metres; where they
+# lie further apart, those of each square with this side have their own
+_LARGEST_RASTER, _TILE = 1.5, 0.5
 _ROUND = 0.005  # metres: a top that bends down less than this towards the contacts is flat
 _WIDER = np.arange(0.004, 0.021, 0.004)  # metres that the gripper may open wider than was asked
 _DEEP_ENOUGH = 0.001  # metres that are not worth opening wider for
@@ -62,6 +65,39 @@ def descend(
         plane: of the table, if it is known; ``sure``: it was given, not estimated.
         turn: (3, 3) camera frame to view frame.
     """
+    groups = _groups(rows, gripper)
+    if len(groups) > 1:
+        z, width = np.empty(len(rows.angle)), np.empty(len(rows.angle))
+        reason = np.empty(len(rows.angle), object)
+        for some in groups:
+            part = Reached(rows.place[some], rows.angle[some], rows.width[some])
+            z[some], width[some], reason[some] = _descend(
+                part, depth, intrinsics, gripper, plane, turn, sure
+            )
+        return z, width, reason
+    return _descend(rows, depth, intrinsics, gripper, plane, turn, sure)
+
+
+def _groups(rows: Reached, gripper: Gripper) -> list[NDArray[np.int_]]:
+    """Row numbers of the grasps that share a raster of heights."""
+    flat = rows.place[:, :2]
+    size = flat.max(axis=0) - flat.min(axis=0) + 2 * _reach(gripper)
+    if size.prod() <= _LARGEST_RASTER:
+        return [np.arange(len(flat))]
+    _, tile = np.unique(np.floor(flat / _TILE), axis=0, return_inverse=True)
+    return [np.flatnonzero(tile.ravel() == number) for number in range(int(tile.max()) + 1)]
+
+
+def _descend(
+    rows: Reached,
+    depth: Depth,
+    intrinsics: Intrinsics,
+    gripper: Gripper,
+    plane: Plane | None,
+    turn: Floats,
+    sure: bool,
+) -> tuple[Floats, Floats, NDArray[np.object_]]:
+    """:func:`descend` for grasps near each other."""
     ground = _ground(rows, depth, intrinsics, gripper, plane, turn)
     if ground is None:
         reason = np.full(len(rows.angle), "no depth under the grasp", object)
@@ -83,15 +119,19 @@ def _ground(
     turn: Floats,
 ) -> Heights | None:
     """Heights of the ground that the gripper of any of the rows can reach."""
-    boxes = (gripper.palm, *gripper.finger_boxes(gripper.opening))
-    reach = max(
-        float(np.linalg.norm(np.maximum(np.abs(box.low), np.abs(box.high))[:2])) for box in boxes
-    )
-    margin = np.array([reach + 0.01, reach + 0.01, 0.0])
+    reach = _reach(gripper)
+    margin = np.array([reach, reach, 0.0])
     low, high = rows.place.min(axis=0) - margin, rows.place.max(axis=0) + margin
     low[2] += gripper.palm.low[2]
     high[2] += 0.15
     return relief(depth, intrinsics, plane, turn, low, high)
+
+
+def _reach(gripper: Gripper) -> float:
+    """How far from the approach axis heights are looked at, metres."""
+    boxes = (gripper.palm, *gripper.finger_boxes(gripper.opening))
+    corners = [np.maximum(np.abs(box.low), np.abs(box.high))[:2] for box in boxes]
+    return max(float(np.linalg.norm(corner)) for corner in corners) + 0.01
 
 
 def _known_under_fingers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -80,3 +81,13 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path`` whole or not at all (see :func:`atomic_path`)."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def counting_order(path: Path) -> tuple[list[tuple[int, str]], ...]:
+    """A key to sort files by: folders first, and 2 before 10, as people and cameras count."""
+
+    def parts(text: str) -> list[tuple[int, str]]:
+        words = re.split(r"([0-9]+)", text)
+        return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+
+    return parts(str(path.parent)), parts(path.stem), parts(path.name)

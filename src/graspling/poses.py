@@ -21,6 +21,7 @@ from graspling.errors import InputError
 from graspling.frames import unmasked, valid_depth
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
+from graspling.opencv import one_thread
 from graspling.plane import Plane, fit_plane
 from graspling.registration import rigid
 
@@ -33,6 +34,11 @@ Bools = NDArray[np.bool_]
 Approach = Literal["camera", "gravity"]
 
 _KNOWN_SURFACE = 0.5  # least share of known depth between the pads
+# About the centre, where the approach axis meets the object: least share of known depth in a square
+# with this side in metres, or of so many pixels where that is more. Lone missing pixels refuse
+# nothing, a hole does, however much is known around it.
+_KNOWN_CENTRE, _CENTRE, _CENTRE_PIXELS = 0.25, 0.006, 4
+_COARSEST = 6  # pixels that at least lie across the gripper's opening
 _NEAREST = (
     0.05  # of the depths between the pads, which is the surface: the nearest but for outliers
 )
@@ -103,11 +109,20 @@ class GraspPoses:
         pose = rigid_matrix @ self.pose
         return GraspPoses(pose, self.width, self.quality, self.valid, self.reason, contacts)
 
+    def turned(self, rows: ArrayLike) -> GraspPoses:
+        """The same grasps with the gripper half a turn further about its approach, where a boolean
+        mask (N,) says so: +x points the other way, and the contacts swap their places."""
+        turn = np.asarray(rows, dtype=bool)[:, None, None]
+        pose = np.where(turn, self.pose * [-1.0, -1.0, 1.0, 1.0], self.pose)
+        contacts = np.where(turn, self.contacts[:, ::-1], self.contacts)
+        return replace(self, pose=pose, contacts=contacts)
+
     def gripper_poses(self, gripper: Gripper) -> Floats:
         """(N, 4, 4) of the gripper's own frame, the one its driver moves."""
         return np.asarray(self.pose @ np.linalg.inv(gripper.own_from_house))
 
 
+@one_thread()
 def to_poses(
     grasps: Grasps,
     depth: ArrayLike,
@@ -149,9 +164,13 @@ def to_poses(
         plane = table if isinstance(table, Plane) else Plane.of(table)
     count = len(grasps)
     reason = np.full(count, "", dtype=object)
-    surface, share = _surface(grasps, metres, intrinsics, gripper)
+    surface, share, centre = _surface(grasps, metres, intrinsics, gripper)
     _refuse(reason, ~_inside(grasps, intrinsics), "the grasp lies outside the image")
     _refuse(reason, share < _KNOWN_SURFACE, "no depth under the grasp")
+    _refuse(reason, centre < _KNOWN_CENTRE, "no depth at the middle of the grasp")
+    coarse = surface * _COARSEST > intrinsics.focal * gripper.opening
+    pixels = f"less than {_COARSEST} pixels lie across the gripper's opening there"
+    _refuse(reason, coarse, f"too far: {pixels}")
     rows = _rows(grasps, np.where(surface > 0, surface, 1.0), intrinsics, turn)
     _refuse_widths(reason, rows.width, gripper, clamp)
     place, width = rows.place.copy(), np.minimum(rows.width, gripper.opening)
@@ -249,9 +268,9 @@ def _inside(grasps: Grasps, intrinsics: Intrinsics) -> Bools:
 
 def _surface(
     grasps: Grasps, depth: Depth, intrinsics: Intrinsics, gripper: Gripper
-) -> tuple[Floats, Floats]:
-    """(N,) nearest depth between the pads, 0 = none, and the share of depth that is known there:
-    over the opening less the clearances, as long as the pads."""
+) -> tuple[Floats, Floats, Floats]:
+    """(N,) nearest depth between the pads, 0 = none, and the shares of depth that is known: there,
+    over the opening less the clearances, as long as the pads, and about the centre."""
     known = valid_depth(depth) > 0
     along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
     aside = np.stack([-along[:, 1], along[:, 0]], axis=1)
@@ -260,13 +279,18 @@ def _surface(
     x, y = (
         axis.ravel() for axis in np.meshgrid(np.linspace(-0.5, 0.5, 33), np.linspace(-0.5, 0.5, 9))
     )
-    for _ in range(3):
-        u = grasps.u[:, None] + np.outer(inner * along[:, 0], x) + np.outer(jaw * aside[:, 0], y)
-        v = grasps.v[:, None] + np.outer(inner * along[:, 1], x) + np.outer(jaw * aside[:, 1], y)
+
+    def known_at(u: Floats, v: Floats) -> tuple[Bools, NDArray[np.int_], NDArray[np.int_]]:
+        """Where depth is known at pixels, their rows and columns."""
         i, j = np.rint(v).astype(int), np.rint(u).astype(int)
         within = (i >= 0) & (i < depth.shape[0]) & (j >= 0) & (j < depth.shape[1])
         i, j = np.where(within, i, 0), np.where(within, j, 0)
-        there = within & known[i, j]
+        return within & known[i, j], i, j
+
+    for _ in range(3):
+        u = grasps.u[:, None] + np.outer(inner * along[:, 0], x) + np.outer(jaw * aside[:, 0], y)
+        v = grasps.v[:, None] + np.outer(inner * along[:, 1], x) + np.outer(jaw * aside[:, 1], y)
+        there, i, j = known_at(u, v)
         share = there.mean(axis=1)
         values = np.sort(np.where(there, depth[i, j], np.inf), axis=1)
         rank = np.maximum(np.floor(_NEAREST * there.sum(axis=1)).astype(int), 0)
@@ -274,7 +298,12 @@ def _surface(
         scale = intrinsics.focal / np.where(z > 0, z, 1.0).astype(np.float64)
         jaw = gripper.pad_length * scale
         inner = np.maximum(grasps.width - 2 * gripper.clearance * scale, grasps.width / 4)
-    return z.astype(np.float64), share
+    half = np.maximum(_CENTRE / 2 * scale, _CENTRE_PIXELS / 2)
+    x, y = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, 5)] * 2))
+    there, _, _ = known_at(
+        grasps.u[:, None] + np.outer(half, x), grasps.v[:, None] + np.outer(half, y)
+    )
+    return z.astype(np.float64), share, there.mean(axis=1)
 
 
 def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats) -> Reached:

@@ -13,16 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 from graspling.errors import InputError
 from graspling.frames import unmasked
 from graspling.intrinsics import Intrinsics
+from graspling.opencv import one_thread
 
 Floats = NDArray[np.float64]
 Depth = NDArray[np.float32]
 
 # a depth pixel that would cover more than this many colour pixels across lies on the lens
 _LARGEST_FOOTPRINT = 32
+# pixels: footprints up to this side are drawn pixel by pixel, which is quicker for them
+_FEW = 3
 # borders of footprints this close to a pixel centre count as on it, whatever the rounding
 _SNAP = 1e-6
 
 
+@one_thread()
 def register_depth(
     depth: NDArray[np.floating[Any]],
     depth_intrinsics: Intrinsics,
@@ -96,16 +100,57 @@ def splat(
 ) -> Depth:
     """(height, width) float32: ``count`` (2, N) pixels from ``first`` (2, N) on, as (u, v), filled
     with z (N,); the least wins, and 0 is left where there is none."""
-    nearest = np.full(height * width, np.inf, z.dtype)
-    across, down = count.max(axis=1, initial=0)
-    for du in range(across):
-        for dv in range(down):
-            u, v = first[0] + du, first[1] + dv
-            covered = (count[0] > du) & (count[1] > dv)
-            covered &= (u >= 0) & (u < width) & (v >= 0) & (v < height)
-            np.minimum.at(nearest, v[covered] * width + u[covered], z[covered])
+    if count.max(initial=0) > _FEW:
+        nearest = _splat_large(first, count, z, height, width)
+    else:
+        nearest = np.full(height * width, np.inf, z.dtype)
+        across, down = count.max(axis=1, initial=0)
+        for du in range(across):
+            for dv in range(down):
+                u, v = first[0] + du, first[1] + dv
+                covered = (count[0] > du) & (count[1] > dv)
+                covered &= (u >= 0) & (u < width) & (v >= 0) & (v < height)
+                np.minimum.at(nearest, v[covered] * width + u[covered], z[covered])
     nearest[np.isinf(nearest)] = 0
     return nearest.reshape(height, width).astype(np.float32)
+
+
+def _splat_large(
+    first: NDArray[np.int_], count: NDArray[np.int_], z: NDArray[Any], height: int, width: int
+) -> NDArray[Any]:
+    """(height * width,) as :func:`splat`, infinite where there is none.
+
+    A side of n pixels is covered by two of 2^k, the largest power up to n. Rectangles with such
+    sides are drawn at their first pixel, all of one size into one image, and the images halved
+    down to single pixels: the work hardly grows with the size of the footprints.
+    """
+    low = np.maximum(first, 0)
+    count = np.minimum(first + count, [[width], [height]]) - low
+    inside = (count[0] > 0) & (count[1] > 0)
+    low, count, z = low[:, inside], count[:, inside], z[inside]
+    table = np.array([0, *(side.bit_length() - 1 for side in range(1, count.max(initial=0) + 1))])
+    power = table[count]
+    drawn: dict[tuple[int, int], NDArray[Any]] = {}
+    kinds = np.bincount(power[0] * len(table) + power[1])
+    for a, d in (divmod(int(kind), len(table)) for kind in np.flatnonzero(kinds)):
+        rows = np.flatnonzero((power[0] == a) & (power[1] == d))
+        place = low[1, rows] * width + low[0, rows]
+        du, dv = count[0, rows] - (1 << a), (count[1, rows] - (1 << d)) * width
+        image = drawn[a, d] = np.full(height * width, np.inf, z.dtype)
+        for shift in (np.zeros(1, int), du, dv, du + dv):
+            np.minimum.at(image, place + shift, z[rows])
+    for axis, step in ((0, 1), (1, width)):
+        while large := [powers for powers in drawn if powers[axis]]:
+            powers = max(large, key=lambda powers: powers[axis])
+            image, apart = drawn.pop(powers), step << powers[axis] - 1
+            half = (powers[0] - (axis == 0), powers[1] - (axis == 1))
+            into = drawn.setdefault(half, image)
+            if into is not image:
+                np.minimum(into, image, out=into)
+                np.minimum(into[apart:], image[:-apart], out=into[apart:])
+            else:
+                into[apart:] = np.minimum(image[apart:], image[:-apart])
+    return drawn.get((0, 0), np.full(height * width, np.inf, z.dtype))
 
 
 def rigid(matrix: ArrayLike) -> Floats:

@@ -27,6 +27,7 @@ _SNAP_SIGMAS = 4.0  # depth within so many standard deviations of the table's pl
 _SNAP_LARGEST = 0.006  # metres, so that noise does not swallow flat objects
 _SMOOTH = 0.0004  # metres of noise from which single pixels are not believed
 _LONGEST_SHADOW = 0.25  # metres
+_MOST_SHADOW = 2_000_000  # points of them along each axis; real frames have a tenth of it
 # cells: a square whose edge falls on a cell's middle covers it on one side only, and the squares
 # of neighbours leave nothing between them, whatever float32 makes of their edges
 _TIE = 1e-3
@@ -195,6 +196,8 @@ def _shadows(
         lower = points[:, np.where(a_lower, first, second)]
         higher = points[:2, np.where(a_lower, second, first)]
         steps = np.ceil(np.sqrt(apart[gap]) / CELL).astype(int)
+        # frames of noise alone have shadows everywhere: coarser ones, in bounded time and memory
+        steps = np.maximum(steps * min(_MOST_SHADOW / steps.sum(), 1.0), 1).astype(int)
         rows = np.repeat(np.arange(len(steps)), steps)
         share = (np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[rows]
         along = (higher - lower[:2])[:, rows] * share.astype(np.float32)

@@ -6,20 +6,26 @@ in and keeps nothing itself. :class:`Tracker` is the memory around it.
 >>> tracker = Tracker(graspling.load())  # doctest: +SKIP
 >>> tracked = tracker.update(rgb, depth)  # doctest: +SKIP
 >>> tracked.number, tracked.age, tracked.grasps  # doctest: +SKIP
+
+The angle of a grasp ends at 90 degrees, that of an arm's wrist does not: :class:`Heading` keeps the
+poses of the grasp that is followed from turning round there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from graspling.continuation import Continuation
 from graspling.detector import Detection, Detector
 from graspling.errors import InputError
 from graspling.grasps import Grasps, wrap_angle
+
+if TYPE_CHECKING:
+    from graspling.poses import GraspPoses
 
 # A move by this share of the opening, a turn by this many radians and a change of the width by this
 # share are believed at once; smaller ones are taken for noise and smoothed.
@@ -119,6 +125,42 @@ class Tracker:
             self._age = 1
         self._previous = found[0]
         return Tracked(detection, self._number, self._age)
+
+
+class Heading:
+    """Keeps the way in which the gripper of a followed grasp is turned, from frame to frame.
+
+    A parallel jaw is the same after half a turn about its approach. Of the two, a pose of one frame
+    has the +x that the angle in [-pi/2, pi/2) gives, and this one turns round where the grasp
+    passes 90 degrees. The pose of a track keeps to the side of the one before. Frames without a
+    pose change nothing.
+
+    Not to be shared between threads or cameras.
+    """
+
+    def __init__(self) -> None:
+        self._track: int | None = None
+        self._x: NDArray[np.float64] | None = None
+
+    def __call__(self, poses: GraspPoses, track: int | None) -> GraspPoses:
+        """The poses of a frame, of which the first row is the grasp that is followed; it alone may
+        be turned.
+
+        Args:
+            poses: in the camera frame.
+            track: its number, :attr:`Tracked.number`; another one than before starts anew. None,
+                a frame without a grasp, changes nothing: the track may come back.
+        """
+        if track is None:
+            return poses
+        if track != self._track:
+            self._track, self._x = track, None
+        if not len(poses) or not poses.valid[0]:
+            return poses
+        if self._x is not None and self._x @ poses.pose[0, :3, 0] < 0:
+            poses = poses.turned(np.arange(len(poses)) == 0)
+        self._x = poses.pose[0, :3, 0]
+        return poses
 
 
 def smooth(previous: Grasps, found: Grasps, steadiness: float) -> Grasps:

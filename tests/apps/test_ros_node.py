@@ -15,9 +15,15 @@ import yaml
 from ros_fakes import camera_info, compressed, header, image
 from tiny_model import tiny_card, tiny_onnx
 
-from graspling.apps.ros_messages import matrix_of, rigid
-from graspling.apps.ros_topics import Topics
+from graspling.apps.ros_messages import MESSAGES, Hand, matrix_of, rigid
+from graspling.apps.ros_topics import Publisher, RosFrame, Topics
+from graspling.apps.watch import Answer
+from graspling.camera import GraspPoses
+from graspling.detector import Detection
 from graspling.errors import InputError
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
+from graspling.tracking import Tracked
 
 ros = pytest.importorskip("ros_types", reason="rosbags is not installed (extra ros)")
 
@@ -31,15 +37,17 @@ class Ros:
     def __init__(self, parameters: dict) -> None:
         self.parameters, self.sent, self.calls = parameters, {}, {}
         self.lines: list[str] = []
-        self.transform = None
+        self.throttles: dict[str, float] = {}
+        self.transform, self.waits = None, []
         self.node = None
         self.down = threading.Event()
         self.arrived = threading.Condition()
         world = self
 
         class Logger:
-            def warning(self, line: str, **other) -> None:
+            def warning(self, line: str, throttle_duration_sec: float = 0.0) -> None:
                 world.lines.append(line)
+                world.throttles[line] = throttle_duration_sec
 
             fatal = info = warning
 
@@ -72,7 +80,8 @@ class Ros:
             pass
 
         class Buffer:
-            def lookup_transform(self, target, source, when):
+            def lookup_transform(self, target, source, when, timeout):
+                world.waits.append(timeout.seconds)
                 if world.transform is None:
                     raise TransformException(f"{target} is not known")
                 return SimpleNamespace(transform=world.transform)
@@ -91,6 +100,7 @@ class Ros:
             "rclpy", init=lambda: None, spin=lambda n: self.down.wait(), try_shutdown=self.down.set
         )
         module("rclpy.executors", ExternalShutdownException=type("Down", (Exception,), {}))
+        module("rclpy.duration", Duration=SimpleNamespace)
         module("rclpy.node", Node=Node)
         module("rclpy.qos", qos_profile_sensor_data=None)
         module("rclpy.time", Time=SimpleNamespace(from_msg=lambda stamp: stamp))
@@ -207,6 +217,7 @@ def test_poses_in_the_frame_of_the_robot(start):
     send(world, 1.0, block())
     assert world.wait("~/poses", 1)[0].poses == []  # the transform is not known yet
     assert any("base is not known" in line for line in world.lines)
+    assert world.waits == [0.1]  # the transform may come a little after the image
     world.transform = SimpleNamespace(translation=shift, rotation=turn)
     send(world, 2.0, block())
     poses = world.wait("~/poses", 2)[1]
@@ -215,6 +226,25 @@ def test_poses_in_the_frame_of_the_robot(start):
     found = matrix_of(SimpleNamespace(translation=pose.position, rotation=pose.orientation))
     np.testing.assert_allclose(found[:3, 2], moved[:3, 2], atol=1e-9)
     assert found[2, 3] == pytest.approx(3 - 0.67, abs=0.03)
+
+
+def test_it_tells_why_there_is_no_pose_and_not_with_every_frame(start):
+    world, _ = start(top=1)
+    listen = world.calls["camera_info"]
+    world.calls["camera_info"] = ("CameraInfo", lambda message: None)
+    send(world, 1.0, block())
+    assert world.wait("~/poses", 1)[-1].poses == []
+    k = np.array([FOCAL / 5, 0, 63.5, 0, FOCAL / 5, 63.5, 0, 0, 1])
+    listen[1](camera_info(2.0, width=SIDE, height=SIDE, k=k))
+    send(world, 2.0, block())
+    assert world.wait("~/poses", 2)[-1].poses == []
+    world.calls["camera_info"] = listen
+    send(world, 3.0, block())
+    assert len(world.wait("~/poses", 3)[-1].poses) == 1
+    told = [line for line in world.lines if line.startswith("no pose")]
+    assert told[0] == "no poses: its camera's intrinsics are not known; check the topic camera_info"
+    assert told[1].startswith("no pose of the followed grasp: too wide")
+    assert len(told) == 2 and all(world.throttles[line] > 0 for line in told)
 
 
 def test_the_gripper_s_own_frame_and_no_moveit(start):
@@ -258,6 +288,42 @@ def test_parameters_are_those_of_the_file_and_of_the_readme(start):
         assert type(value) is type(node.PARAMETERS[name]), name
     readme = (PACKAGE / "README.md").read_text()
     assert all(f"`{name}`" in readme for name in node.PARAMETERS)
+
+
+# ---- what is published, without a node ----------------------------------------------------------
+
+
+def published(poses: GraspPoses, track: int | None = 7) -> tuple[list, list]:
+    """What a publisher makes of these poses: PoseArray, Grasp."""
+    types = SimpleNamespace(**{name: ros.message(where) for name, where in MESSAGES.items()})
+    arrays, grasps = [], []
+    publisher = Publisher(
+        types, Hand(Gripper.load("panda")), poses=arrays.append, grasp=grasps.append
+    )
+    frame = RosFrame("a", header=typed_header(1.0))
+    table = Grasps.from_arrays(np.arange(len(poses)), 0.0, 0.0, 9.0)
+    tracked = Tracked(Detection(table, np.zeros((4, 8, 8), np.float32), {}, "m"), track, 5)
+    publisher.show(Answer(0, frame, tracked, 0.0, poses=poses))
+    return arrays, grasps
+
+
+def two_poses(valid: list[bool]) -> GraspPoses:
+    pose = np.tile(np.eye(4), (2, 1, 1))
+    pose[:, :3, 3] = [[0.0, 0, 0.6], [0.2, 0, 0.6]]
+    contacts, reason = np.zeros((2, 2, 3)), tuple("" if good else "none" for good in valid)
+    good = np.array(valid)
+    return GraspPoses(pose, np.full(2, 0.05), np.array([0.9, 0.6]), good, reason, contacts)
+
+
+def test_the_grasp_is_the_followed_one_or_none():
+    (array,), (grasp,) = published(two_poses([True, True]))
+    assert len(array.poses) == 2 and grasp.id == "graspling_7" and grasp.grasp_quality == 0.9
+    # the followed grasp has no pose in one frame: nobody is sent to the other one
+    (array,), grasps = published(two_poses([False, True]))
+    assert len(array.poses) == 1 and not grasps
+    (array,), grasps = published(two_poses([False, False]))
+    assert not array.poses and not grasps
+    assert published(two_poses([True, False]), None)[1][0].id == "graspling"
 
 
 # ---- topics without a node ----------------------------------------------------------------------

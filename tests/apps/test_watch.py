@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 from tiny_model import tiny_card, tiny_onnx
 
+from graspling.apps.locate import Locator
 from graspling.apps.rerun_view import RerunView
 from graspling.apps.views import JsonLines, Pictures, Window, portable
 from graspling.apps.watch import Answer, Meter, watch
-from graspling.camera import Intrinsics
+from graspling.camera import GraspPoses, Intrinsics
 from graspling.detector import load
 from graspling.errors import InputError, MissingExtraError
+from graspling.grasps import Grasps
+from graspling.gripper import Gripper
 from graspling.sources.base import Frame, Source
 from graspling.sources.stream import Stream
 from graspling.tracking import Tracker
@@ -77,6 +81,27 @@ def test_a_moving_grasp_keeps_its_number(tracker: Tracker):
     assert meter.frames == 12 and meter.tracks == 1 and meter.faults == 0 and lines == []
     assert meter.rate > 0 and 0 < meter.latency() <= meter.latency(95)
     assert "12 frames" in meter.summary(3) and "3 dropped" in meter.summary(3)
+
+
+def test_the_gripper_does_not_turn_round_where_the_angle_passes_90_degrees(tracker: Tracker):
+    depth = np.full((120, 160), 0.7, np.float32)
+    depth[50:71, 66:94] = 0.65
+    camera = Intrinsics(350, 350, 79.5, 59.5, 160, 120)
+    degrees = [87, 89, 91, 93, 90, 88]
+    frames = [Frame(str(angle), spot(80), depth, intrinsics=camera) for angle in degrees]
+    locate = Locator(Gripper.load("panda"))
+    plain = []
+
+    def turned(frame: Frame, grasps: Grasps) -> GraspPoses:
+        """The tiny model knows one angle only."""
+        grasps = replace(grasps, angle=np.deg2rad([float(frame.name)]), width=np.array([22.0]))
+        plain.append(locate(frame, grasps))
+        return plain[-1]
+
+    answers, *_ = run(tracker, frames, locate=turned)
+    assert {bool(poses.pose[0, 1, 0] > 0) for poses in plain} == {True, False}
+    told = [answer.to_dict()["poses"][0]["pose"] for answer in answers]
+    assert all(pose[1][0] > 0.99 for pose in told)
 
 
 def test_odd_frames_are_told_once_and_passed_over(tracker: Tracker):

@@ -14,6 +14,7 @@ from typing import Any
 
 import rclpy
 import rclpy.logging
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -22,13 +23,17 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from graspling.apps.locate import HeightWatch, Locator
 from graspling.apps.ros_messages import MESSAGES, Hand, matrix_of, rigid
-from graspling.apps.ros_topics import Publisher, Topics
-from graspling.apps.watch import Meter, watch
+from graspling.apps.ros_topics import Publisher, Topics, why_no_pose
+from graspling.apps.watch import Answer, Meter, watch
 from graspling.detector import load
 from graspling.errors import GrasplingError, InputError
 from graspling.gripper import Gripper
 from graspling.sources.stream import Patience, Stream
 from graspling.tracking import Tracker
+
+# A transform comes a little later than the image that it belongs to; the thread that spins takes it
+# in while the one that looks waits for it.
+TRANSFORM_WAIT = 0.1  # seconds
 
 # Every parameter with its default; the README of this package says what they mean.
 PARAMETERS: dict[str, Any] = {
@@ -110,7 +115,14 @@ class GraspsNode(Node):
                 locate=Locator(self._gripper, p.clamp),
                 check=HeightWatch(lambda: self._detector.card, self.get_logger().warning),
                 report=self.get_logger().warning,
+                status=self._tell,
             )
+
+    def _tell(self, answer: Answer) -> None:
+        """Now and then, why there is no pose of the grasp that is followed."""
+        line = why_no_pose(answer)
+        if line:
+            self.get_logger().warning(line, throttle_duration_sec=5.0)
 
     def close(self) -> None:
         """End :meth:`run`."""
@@ -164,7 +176,10 @@ class GraspsNode(Node):
         def move(header: Any) -> tuple[Any, Any] | None:
             try:
                 found = buffer.lookup_transform(
-                    target, header.frame_id, Time.from_msg(header.stamp)
+                    target,
+                    header.frame_id,
+                    Time.from_msg(header.stamp),
+                    timeout=Duration(seconds=TRANSFORM_WAIT),
                 )
             except TransformException as error:
                 self.get_logger().warning(f"no poses: {error}", throttle_duration_sec=2.0)

@@ -14,6 +14,7 @@ from graspling.frames import valid_depth
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye
+from graspling.opencv import one_thread
 from graspling.plane import fit_plane
 from graspling.poses import GraspPoses
 from graspling.sources.base import Frame
@@ -94,6 +95,7 @@ class HeightWatch:
         self._card, self._report, self._often = card, report, often
         self._done = False
 
+    @one_thread()
     def __call__(self, frame: Frame) -> None:
         """Look at a frame."""
         if self._done or frame.depth is None:

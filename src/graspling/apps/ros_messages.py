@@ -98,7 +98,13 @@ def image_message(types: Any, header: Any, picture: Picture) -> Any:
 
 
 def grasp_message(
-    types: Any, header: Any, house_pose: ArrayLike, width: float, quality: float, hand: Hand
+    types: Any,
+    header: Any,
+    house_pose: ArrayLike,
+    width: float,
+    quality: float,
+    hand: Hand,
+    track: int | None = None,
 ) -> Any:
     """A moveit_msgs/Grasp.
 
@@ -110,9 +116,10 @@ def grasp_message(
         width: opening to approach with, metres.
         quality: in [0, 1].
         hand: joints and frames.
+        track: number of the grasp that is followed; the id is then ``graspling_3``.
     """
     message = types.Grasp()
-    message.id = "graspling"
+    message.id = "graspling" if track is None else f"graspling_{track}"
     message.grasp_pose.header = header
     own = np.asarray(house_pose, dtype=np.float64) @ np.linalg.inv(hand.parent_from_house)
     message.grasp_pose.pose = pose_message(types, own)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from graspling.apps.locate import lack_for_poses
 from graspling.apps.ros_messages import Floats, Hand, grasp_message, image_message, pose_array
 from graspling.apps.watch import Answer
 from graspling.errors import InputError
@@ -103,13 +104,27 @@ class Topics(Source):
         return RosFrame(name, rgb, depth, match.time, camera, header=message.header)
 
 
+def why_no_pose(answer: Answer) -> str:
+    """Why there is no pose of the grasp that is followed, one line; "" where there is one, or no
+    grasp. What a frame lacks for any pose is told without a grasp, too."""
+    if answer.tracked is None:
+        return ""
+    lack = lack_for_poses(answer.frame)
+    if lack:
+        remedy = "use_depth" if answer.frame.depth is None else "the topic camera_info"
+        return f"no poses: {lack}; check {remedy}"
+    if answer.poses is None or not len(answer.poses) or answer.poses.valid[0]:
+        return ""
+    return f"no pose of the followed grasp: {answer.poses.reason[0]}"
+
+
 class Publisher:
     """A view that publishes answers.
 
     Args:
         types: message classes, see :data:`graspling.apps.ros_messages.MESSAGES`.
         hand: for the grasp message.
-        poses, grasp, image: publish a PoseArray of the poses, the best of them as a
+        poses, grasp, image: publish a PoseArray of the poses, that of the followed grasp as a
             moveit_msgs/Grasp, and the annotated image; None publishes none.
         own: the PoseArray holds poses of the gripper's own frame, the one its driver moves;
             otherwise those of the point between the pads.
@@ -132,21 +147,23 @@ class Publisher:
         self._poses, self._grasp, self._image = poses, grasp, image
 
     def show(self, answer: Answer) -> bool:
-        """Publish one answer. Without any pose the PoseArray is empty and there is no grasp, so
-        that nobody goes on with an old one."""
+        """Publish one answer. Without any pose the PoseArray is empty, so that nobody goes on with
+        an old one. Where the followed grasp has no pose there is no grasp: that of another one
+        would send an arm elsewhere on its way."""
         assert isinstance(answer.frame, RosFrame)
         poses, header = self._moved(answer)
-        if poses is not None:
-            poses = poses[poses.valid]
         if self._poses is not None:
             matrices: Any = []
             if poses is not None:
-                matrices = poses.gripper_poses(self._hand.gripper) if self._own else poses.pose
+                there = poses[poses.valid]
+                matrices = there.gripper_poses(self._hand.gripper) if self._own else there.pose
             self._poses(pose_array(self._types, header, matrices))
-        if self._grasp is not None and poses is not None and len(poses):
+        if self._grasp is not None and poses is not None and len(poses) and poses.valid[0]:
+            track = None if answer.tracked is None else answer.tracked.number
             width, quality = float(poses.width[0]), float(poses.quality[0])
-            message = grasp_message(self._types, header, poses.pose[0], width, quality, self._hand)
-            self._grasp(message)
+            self._grasp(
+                grasp_message(self._types, header, poses.pose[0], width, quality, self._hand, track)
+            )
         if self._image is not None and answer.picture is not None:
             self._image(image_message(self._types, answer.frame.header, answer.picture))
         return True

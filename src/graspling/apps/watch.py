@@ -18,7 +18,7 @@ from graspling.pictures import Picture, draw_grasps
 from graspling.poses import GraspPoses
 from graspling.sources.base import Frame
 from graspling.sources.stream import Stream
-from graspling.tracking import Tracked
+from graspling.tracking import Heading, Tracked
 
 # Lines about different faults; the names of files in them make them all different.
 _MOST_TOLD = 5
@@ -38,7 +38,8 @@ class Answer:
         latency: seconds from the arrival of the frame to its grasps; of a recording that is given
             whole, from when the frame was taken.
         fault: "" or one line.
-        poses: a row a grasp, where poses are asked for.
+        poses: a row a grasp, where poses are asked for; that of the followed grasp keeps the side
+            of its +x from frame to frame (:class:`graspling.tracking.Heading`).
     """
 
     number: int
@@ -155,7 +156,7 @@ def watch(
         InputError: none of the first frames could be used.
     """
     told: set[str] = set()
-    shown = list(views)
+    shown, heading = list(views), Heading()
     for arrival in stream:
         frame = arrival.frame
         # a recording waits for its user, and that is no delay of the answer
@@ -165,6 +166,8 @@ def watch(
             try:
                 tracked = look(frame)
                 poses = locate(frame, tracked.grasps) if locate is not None else None
+                if poses is not None:
+                    poses = heading(poses, tracked.number)
             except InputError as error:
                 tracked, fault = None, str(error)
         answer = Answer(meter.frames, frame, tracked, perf_counter() - begun, fault, poses)

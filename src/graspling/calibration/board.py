@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from graspling.errors import InputError
 from graspling.intrinsics import Intrinsics
+from graspling.opencv import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +94,7 @@ class Board:
         pad = round(margin * pixels_per_metre)
         return np.pad(inner, pad, constant_values=255)
 
+    @one_thread()
     def find(self, grey: NDArray[np.uint8], intrinsics: Intrinsics) -> View | None:
         """Where the board is in an image (H, W), or None when fewer than 6 corners, or corners of
         one line alone, are seen.

@@ -16,6 +16,11 @@ _LEAST_IMAGES = 5
 _LEAST_TURN = np.deg2rad(10)
 _LEAST_CROSS = 0.2  # sine between the axes that it turned about
 _SAME_TURN = np.deg2rad(2)
+_NOISY_TURN = np.deg2rad(10)  # noise alone hardly makes the turns differ by more
+_NOISE = (
+    "the robot's poses are inexact (each taken while the robot still moved, or an arm that is off "
+    "by more than a few millimetres or half a degree)"
+)
 
 
 def agreement(eye: Floats, fixed: Floats, robot: Floats, boards: Floats) -> tuple[Floats, Floats]:
@@ -98,15 +103,16 @@ def complain(
                     f"{head}; they fit with the order of the poses {name}: the order of poses and "
                     "images differs"
                 )
+        inexact = f", or {_NOISE}" if off < _NOISY_TURN else ""
         raise InputError(
             f"{head}; between images the robot turned by other angles than the camera saw "
             f"({np.rad2deg(off):.0f} degrees apart, median): poses and images are in another "
-            "order, or the robot's angles are read in another convention"
+            f"order, or the robot's angles are read in another convention{inexact}"
         )
     raise InputError(
-        f"{head}, although both turned alike: are the lengths right? Check the square of the "
-        "board, the unit of the robot's positions (metres), the intrinsics and, of quaternions, "
-        "the order x, y, z, w"
+        f"{head}, although both turned alike: either {_NOISE}, or lengths are wrong: check the "
+        "square of the board, the unit of the robot's positions (metres), the intrinsics and, of "
+        "quaternions, the order x, y, z, w"
     )
 
 

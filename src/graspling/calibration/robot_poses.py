@@ -3,7 +3,7 @@
 JSON: a list, or ``{"poses": [...]}``, of 4 x 4 matrices or of objects with ``pose`` (4 x 4) or
 ``position`` [x, y, z] and ``quaternion`` [x, y, z, w], and maybe ``image``, a file's name. CSV: a
 header with x, y, z and either qx, qy, qz, qw or rx, ry, rz (a rotation vector, radians), and maybe
-image. Without names the poses belong to the images in alphabetical order.
+image. Without names the poses belong to the images in the order of counting, 2.png before 10.png.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from graspling.camera_files import read_document
 from graspling.errors import InputError
+from graspling.files import counting_order
 from graspling.hand_eye import matrix_of
 
 Floats = NDArray[np.float64]
 
 
 def read_poses(path: str | Path, images: Sequence[Path]) -> Floats:
-    """(N, 4, 4), a pose an image, in the order of ``images``.
+    """(N, 4, 4), a pose an image, in the order of ``images``; poses without names belong to the
+    images in the order of counting, whatever order these are in.
 
     Raises:
         InputError: the file cannot be read, a pose is none, or poses and images do not pair up.
@@ -55,7 +57,10 @@ def read_poses(path: str | Path, images: Sequence[Path]) -> Floats:
             f"{path}: {len(poses)} poses for {len(images)} images; name each pose's image, or give "
             "as many"
         )
-    return np.stack(poses)
+    ranks = sorted(range(len(images)), key=lambda row: counting_order(images[row]))
+    robot = np.empty((len(images), 4, 4))
+    robot[ranks] = np.stack(poses)
+    return robot
 
 
 def _json(path: Path) -> list[Any]:

@@ -65,10 +65,12 @@ class Source(ABC):
         name: what a message calls it.
         live: frames come by themselves, whether anyone looks or not, and there is no end: when
             they cease, the source was lost.
+        gives: (colour, depth): what its frames have, where that is known before the first of them.
     """
 
     name: str
     live: bool = False
+    gives: tuple[bool, bool] | None = None
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

@@ -6,12 +6,12 @@ Images lie in the folder itself (``a_rgb.png`` beside ``a_depth.png``) or in fol
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError
+from graspling.files import counting_order
 from graspling.frames import read_depth, read_rgb
 from graspling.sources.base import Frame, Register, Source
 from graspling.sources.pairs import FramePaths, frame_paths, is_depth, is_image
@@ -46,6 +46,7 @@ class Folder(Source):
         self.name = str(path)
         self._unit, self._intrinsics, self._register = depth_unit, intrinsics, register
         self._frames = _find(root)
+        self.gives = (bool(self._frames[0].rgb), bool(self._frames[0].depth))
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -85,9 +86,4 @@ def _find(root: Path) -> list[FramePaths]:
 def _images(folder: Path) -> list[Path]:
     """Images that are no masks, in the order in which a person counts: 2 before 10."""
     files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
-    return sorted(files, key=lambda file: (_numbers(file.stem), file.name))
-
-
-def _numbers(stem: str) -> list[tuple[int, str]]:
-    parts = re.split(r"(\d+)", stem)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return sorted(files, key=counting_order)
