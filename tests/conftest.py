@@ -10,6 +10,10 @@ from types import ModuleType
 import pytest
 from toys import depth_frame, frame, labelled_folder, toy_model  # noqa: F401  (fixtures)
 
+# No sidecar vouches for the models that tests write, and to run each apart first takes long; the
+# tests of graspling.backends.apart switch it on again.
+os.environ["GRASPLING_APART"] = "0"
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -11,6 +11,7 @@ from tiny_model import SIDE, tiny_card, tiny_onnx
 
 import graspling
 from graspling import models
+from graspling.backends import open_backend
 from graspling.detector import load
 from graspling.errors import InputError
 
@@ -182,6 +183,29 @@ def test_without_a_name_the_images_decide(tmp_path: Path, monkeypatch: pytest.Mo
     assert "last Detector(both, rgbd" in repr(detector)
     assert load("colour").card.name == "colour"
     models.card.cache_clear()
+
+
+def test_how_to_load_counts_without_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no precision 'nonsense'; choose one of fp32"):
+        load(precision="nonsense")
+    asked = []
+    monkeypatch.setattr(
+        graspling.detector,
+        "open_backend",
+        lambda path, **how: asked.append(how) or open_backend(path, backend="onnxruntime"),
+    )
+    detector = load(backend="openvino", precision="bf16")
+    detector.detect(frame((150, 100)))
+    assert asked == [{"backend": "openvino", "threads": 1, "precision": "bf16"}]
+
+
+def test_a_warm_detector_has_its_model(tmp_path: Path) -> None:
+    detector = load(backend="onnxruntime")
+    detector.warm_up(rgb=True, depth=False)
+    assert detector.card.modality == "rgb"
+    with pytest.raises(InputError, match="nothing to look at"):
+        detector.warm_up(rgb=False, depth=False)
+    load(tiny_onnx(tmp_path / "m.onnx", tiny_card("depth"))).warm_up(depth=False)  # is told later
 
 
 def test_detect_takes_files(tmp_path: Path) -> None:

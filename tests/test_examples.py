@@ -44,7 +44,11 @@ def test_onnx_runtime_alone_finds_the_same_grasp(
         depth = Path(str(rgb).replace("_rgb.jpg", "_depth.png"))
         expected = detector.detect(read_rgb(rgb), read_depth(depth, "0.1mm"))
         monkeypatch.setattr(sys, "argv", ["", str(model), str(rgb), str(depth), "0.0001"])
-        runpy.run_path(str(EXAMPLE))
+        planes = runpy.run_path(str(EXAMPLE))["planes"]
+        tensor = detector.card.preparation(read_rgb(rgb), read_depth(depth, "0.1mm")).tensor
+        # holes filled from around them, resampled alike: what is left is rounding and rims
+        difference = np.abs(np.array(planes) - tensor)
+        assert difference.mean() < 0.02 and np.quantile(difference, 0.99) < 0.1, rgb.name
         lines = capsys.readouterr().out.splitlines()
         rows = [[float(number) for number in line.split()] for line in lines]
         assert rows == sorted(rows, key=lambda row: -row[4])
@@ -52,6 +56,6 @@ def test_onnx_runtime_alone_finds_the_same_grasp(
             u, v, angle, _, _ = rows[0]
             away = float(np.hypot(u - expected.u[0], v - expected.v[0]))
             turned = angle_difference(np.deg2rad([angle]), expected.angle[:1])[0]
-            agreed.append(away < 15 and turned < np.deg2rad(15))
-    # it resamples and fills holes more plainly, so now and then another grasp comes first
-    assert not agreed or np.mean(agreed) >= 0.6, agreed
+            agreed.append(away < 10 and turned < np.deg2rad(15))
+    # of two grasps that are as good, now and then the other one comes first
+    assert not agreed or np.mean(agreed) >= 0.8, agreed

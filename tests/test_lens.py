@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graspling import lens
 from graspling.camera import Intrinsics
 
 CAMERA = Intrinsics(fx=525.0, fy=520.0, cx=319.5, cy=239.5, width=640, height=480)
@@ -43,6 +44,21 @@ def test_a_point_that_is_no_number_spoils_no_other(model: str, bent: tuple[float
     found = camera.deproject(u, v, POINTS[:, 2])
     assert np.isnan(found[3, 0])
     np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(alone, 3, axis=0))
+
+
+def test_a_picture_is_rectified_without_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    plain = lens._brown
+    monkeypatch.setattr(
+        lens, "_brown", lambda points, k: looked_at.append(len(points)) or plain(points, k)
+    )
+    camera = replace(CAMERA, distortion=(-0.3, 0.1, 0, 0, 0), width=160, height=120)
+    camera = replace(camera, fx=130.0, fy=130.0, cx=79.5, cy=59.5)
+    camera.rectify(np.zeros((120, 160), np.float32))
+    assert looked_at == [160 * 120]
+    camera.unrectify(np.zeros((120, 160), np.float32))
+    # a hundred steps at the rim, a few elsewhere
+    assert sum(looked_at) < 50 * 160 * 120
 
 
 def test_brown_conrady_by_its_formula() -> None:

@@ -7,20 +7,22 @@
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from graspling import models
-from graspling.backends import BACKENDS, Backend, Maps, open_backend
+from graspling.backends import BACKENDS, Backend, Maps, check_precision, open_backend
 from graspling.backends.base import check_threads
 from graspling.card import Card
 from graspling.continuation import Continuation, decode_onward
-from graspling.errors import InputError
+from graspling.errors import GrasplingError, InputError
 from graspling.frames import read_depth, read_rgb
 from graspling.grasps import Grasps
 from graspling.maps import decode
@@ -201,12 +203,30 @@ class Detector:
         )
         return Detection(grasps, maps, milliseconds, card.name, continued, unused)
 
+    def warm_up(self, *, rgb: bool = True, depth: bool = True) -> None:
+        """Look at a made-up frame, so that the first real one takes no longer than the next.
+
+        Args:
+            rgb, depth: which images the frames are going to have.
+        """
+        height, width = 480, 640
+        colour = np.zeros((height, width, 3), np.uint8) if rgb else None
+        metres = np.full((height, width), 0.7, np.float32) if depth else None
+        with suppress(GrasplingError):  # what the frames lack is told with the first of them
+            self.run(colour, metres, focal=float(width))
+
 
 class BestDetector(Detector):
     """Uses the best shipped model for the images given, see :func:`graspling.models.best`."""
 
-    def __init__(self, threads: int = 1, backend: str = "auto") -> None:
-        self._threads, self._name = threads, backend
+    def __init__(
+        self, threads: int = 1, backend: str = "auto", precision: str | None = None
+    ) -> None:
+        self._how: dict[str, Any] = {
+            "threads": threads,
+            "backend": backend,
+            "precision": precision,
+        }
         self._loaded: dict[str, Detector] = {}
         self._last: Detector | None = None
 
@@ -230,11 +250,22 @@ class BestDetector(Detector):
 
     def run(self, rgb: Image | None = None, depth: Image | None = None, **how: Any) -> Detection:
         """See :meth:`Detector.run`."""
-        name = models.best(rgb=rgb is not None, depth=depth is not None)
+        return self._best(rgb is not None, depth is not None).run(rgb, depth, **how)
+
+    def warm_up(self, *, rgb: bool = True, depth: bool = True) -> None:
+        """Load the model for such frames, too; see :meth:`Detector.warm_up`.
+
+        Raises:
+            InputError: no shipped model takes them.
+        """
+        self._best(rgb, depth).warm_up(rgb=rgb, depth=depth)
+
+    def _best(self, rgb: bool, depth: bool) -> Detector:
+        name = models.best(rgb=rgb, depth=depth)
         if name not in self._loaded:
-            self._loaded[name] = load(name, threads=self._threads, backend=self._name)
-        self._last = detector = self._loaded[name]  # _last may be another thread's by now
-        return detector.run(rgb, depth, **how)
+            self._loaded[name] = load(name, **self._how)
+        self._last = detector = self._loaded[name]
+        return detector  # _last may be another thread's by now
 
 
 def load(
@@ -262,8 +293,9 @@ def load(
     threads = check_threads(threads)
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    check_precision(precision)
     if name_or_path is None:
-        return BestDetector(threads, backend)
+        return BestDetector(threads, backend, precision)
     file = Path(name_or_path)
     if file.suffix not in (".safetensors", ".onnx", ".xml"):
         name = str(name_or_path)

@@ -230,13 +230,13 @@ class Intrinsics:
         """
         if not self.distortion:
             return image
-        return _remap(image, _maps(self)[0], smooth)
+        return _remap(image, _raw_map(self), smooth)
 
     def unrectify(self, image: NDArray[Any], smooth: bool = False) -> NDArray[Any]:
         """The inverse of :meth:`rectify`: a straight image as this lens would show it."""
         if not self.distortion:
             return image
-        return _remap(image, _maps(self)[1], smooth)
+        return _remap(image, _straight_map(self), smooth)
 
     def rectify_pixels(self, pixels: ArrayLike) -> Floats:
         """Pixels (..., 2) as (u, v) to where they lie in the rectified image."""
@@ -247,12 +247,17 @@ class Intrinsics:
 
 
 @lru_cache(maxsize=4)
-def _maps(camera: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(H, W, 2) where each pixel of the rectified image lies in the raw one, and the reverse."""
+def _raw_map(camera: Intrinsics) -> NDArray[np.float32]:
+    """(H, W, 2) where each pixel of the rectified image lies in the raw one."""
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float64)
-    raw = camera.project(camera.rectified.deproject(u, v, 1.0))
-    straight = camera.rectify_pixels(np.stack([u, v], axis=-1))
-    return raw.astype(np.float32), straight.astype(np.float32)
+    return camera.project(camera.rectified.deproject(u, v, 1.0)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _straight_map(camera: Intrinsics) -> NDArray[np.float32]:
+    """(H, W, 2) where each pixel of the raw image lies in the rectified one; the slower inverse."""
+    v, u = np.mgrid[: camera.height, : camera.width].astype(np.float64)
+    return camera.rectify_pixels(np.stack([u, v], axis=-1)).astype(np.float32)
 
 
 def _remap(image: NDArray[Any], where: NDArray[np.float32], smooth: bool) -> NDArray[Any]:

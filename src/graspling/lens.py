@@ -89,9 +89,11 @@ def _brown(points: Floats, coefficients: Floats) -> Floats:
 def _brown_inverse(points: Floats, coefficients: Floats) -> Floats:
     """Fixed-point iteration, to 1e-11: OpenCV's own stops after five steps."""
     out = points.copy()
+    left = np.arange(len(points))  # at the rim of a strong lens points need, or use up, all steps
     for _ in range(_STEPS):
-        away = points - _brown(out, coefficients)
-        out += away
-        if not (np.abs(away) > 1e-11).any():  # a point that is no number never gets nearer
+        away = points[left] - _brown(out[left], coefficients)
+        out[left] += away
+        left = left[(np.abs(away) > 1e-11).any(axis=1)]  # what is no number never gets nearer
+        if not len(left):
             break
     return out

@@ -282,3 +282,9 @@ def test_options_of_a_critic_that_nobody_asks_are_refused(run, toy_model, frame)
     words = ("detect", "--rgb", frame, "--model", toy_model())
     assert "nothing asks it" in complaint(run(*words, "--critic", "gqcnn_light-generated-depth"))
     assert "--refine" in complaint(run(*words, "--refine"))
+
+
+def test_backend_and_precision_count_without_a_model_too(run, frame):
+    assert "no precision 'fp8'" in complaint(run("detect", "--rgb", frame, "--precision", "fp8"))
+    words = ("--backend", "onnxruntime", "--precision", "bf16")
+    assert "in fp32 alone" in complaint(run("detect", "--rgb", frame, *words))

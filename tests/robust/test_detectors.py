@@ -335,6 +335,8 @@ def test_threads_of_opencv_and_reports_are_as_promised(exported, table, monkeypa
 def test_other_backends_are_refused(model):
     with pytest.raises(InputError, match="onnxruntime alone, not on openvino"):
         open_detector(model, backend="openvino")
+    with pytest.raises(InputError, match="runs in fp32 alone, not in bf16"):
+        open_detector(model, precision="bf16")
 
 
 def test_a_file_of_another_kind_says_what_it_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -117,6 +118,21 @@ def test_the_recorded_rate_is_that_of_the_time_stamps():
         Stream(Scripted(numbered(3), live=False), rate="recorded") as stream,
     ):
         list(stream)
+
+
+def test_a_clock_that_was_set_while_recording_stops_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("graspling.sources.stream._LONGEST_GAP", 0.05)
+
+    def script() -> Iterator[Frame]:
+        for number, stamp in enumerate((0.0, 1.7e9, 1.7e9 + 0.01, 3.0, 3.01, math.nan, 9.0)):
+            yield Frame(str(number), time=stamp)
+
+    told: list[str] = []
+    begun = time.perf_counter()
+    with Stream(Scripted(script, live=False), rate="recorded", report=told.append) as stream:
+        found = [arrival.frame.name for arrival in stream]
+    assert found[-1] == "6" and time.perf_counter() - begun >= 0.06
+    assert len(told) == 1 and "the time stamps jump by 1.7e+09 s at frame 1" in told[0]
 
 
 def test_what_cannot_be_read_is_told_to_the_user():

@@ -76,6 +76,7 @@ class GraspsNode(Node):
         p = self._values
         self._gripper = Gripper.load(p.gripper)
         self._detector = load(p.model or None, threads=p.threads)
+        self._detector.warm_up(rgb=p.use_colour, depth=p.use_depth)
         self._tracker = Tracker(self._detector, steadiness=p.steadiness)
         self._topics = Topics(
             colour=p.use_colour, depth=p.use_depth, slop=p.slop, rectified=p.rectified

@@ -5,6 +5,6 @@ why.
 """
 
 from graspling.backends.base import Backend, Maps
-from graspling.backends.choose import BACKENDS, open_backend
+from graspling.backends.choose import BACKENDS, check_precision, open_backend
 
-__all__ = ["BACKENDS", "Backend", "Maps", "open_backend"]
+__all__ = ["BACKENDS", "Backend", "Maps", "check_precision", "open_backend"]

@@ -52,8 +52,7 @@ def open_backend(
     """
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
-    if precision not in (None, *PRECISIONS):
-        raise InputError(f"no precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+    check_precision(precision)
     able = _able(path)
     if backend == "auto":
         if precision == "bf16" and "openvino" in able:
@@ -65,6 +64,12 @@ def open_backend(
             "(graspling export writes other formats)"
         )
     return _open(path, backend, threads, precision)
+
+
+def check_precision(precision: str | None) -> None:
+    """One of PRECISIONS or None, or InputError."""
+    if precision not in (None, *PRECISIONS):
+        raise InputError(f"no precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
 
 
 def candidates() -> tuple[str, ...]:

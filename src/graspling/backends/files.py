@@ -45,10 +45,15 @@ def read_model(path: Path) -> bytes:
     Raises:
         InputError: the file is missing or unreadable, the sidecar is none, or they do not match.
     """
+    return read_vouched(path)[0]
+
+
+def read_vouched(path: Path) -> tuple[bytes, bool]:
+    """Like :func:`read_model`, and whether a sidecar vouches for all of it, the weights too."""
     data = read_bytes(path)
     sidecar = sidecar_of(path)
     if not sidecar.exists():
-        return data
+        return data, False
     try:
         document = json.loads(sidecar.read_bytes())
         expected = {path: document["sha256"]}
@@ -66,7 +71,7 @@ def read_model(path: Path) -> bytes:
                 f"{file}: is not the file that {sidecar.name} describes (sha256 differs); "
                 "it is damaged or was replaced: fetch or export it again"
             )
-    return data
+    return data, path.suffix != ".xml" or weights_of(path) in expected
 
 
 def check_safetensors(path: Path) -> Card:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.backends.apart import check_survival
 from graspling.backends.base import Maps, check_maps, check_names_and_shape, no_card
-from graspling.backends.files import read_model
+from graspling.backends.files import read_vouched
 from graspling.card import METADATA_KEY, Card
 from graspling.errors import InputError
 
@@ -52,8 +53,11 @@ def available(name: str) -> bool:
 def open_session(
     path: Path, threads: int, providers: Sequence[str] = PROVIDERS["onnxruntime"]
 ) -> Any:
-    """ONNX Runtime's session of a file that is the one its sidecar was written for."""
-    data = read_model(path)
+    """ONNX Runtime's session of a file that is the one its sidecar was written for, or that was
+    run apart."""
+    data, vouched = read_vouched(path)
+    if not vouched:
+        check_survival(path, "onnxruntime", data)
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.backends.apart import check_survival
 from graspling.backends.base import Maps, check_maps, check_names_and_shape, no_card
-from graspling.backends.files import read_model, weights_of
+from graspling.backends.files import read_vouched, weights_of
 from graspling.card import METADATA_KEY, Card
 from graspling.errors import InputError, MissingExtraError
 
@@ -58,7 +59,9 @@ class OpenVinoBackend:
         runtime = core()
         self.why = "asked for"
         self._path = path
-        data = read_model(path)
+        data, vouched = read_vouched(path)
+        if not vouched:
+            check_survival(path, "openvino", data)
         try:
             if path.suffix == ".xml":
                 model = runtime.read_model(str(path), str(weights_of(path)))

@@ -40,8 +40,8 @@ class Detect:
     mask: File = ""
     """Image that is not 0 where grasp centres may lie."""
     model: Text = ""
-    """Shipped name, .onnx or .safetensors file; prop_gqcnn: sampling and a critic; by default the
-    best shipped one for the images."""
+    """Shipped name, .onnx, .xml or .safetensors file; prop_gqcnn: sampling and a critic; by
+    default the best shipped one for the images."""
     rerank: bool = False
     """Put the grasps in the order of a critic (needs --depth and a --camera with fx)."""
     fallback: Text = ""
@@ -60,6 +60,8 @@ class Detect:
     """CPU threads."""
     backend: Text = "auto"
     """auto, onnxruntime, openvino, pytorch ...; graspling doctor lists them."""
+    precision: Text = ""
+    """bf16 lets OpenVINO compute in it; by default as the model's card says."""
     gripper: Text = ""
     """Also give poses for this gripper: name or YAML file. Needs depth and --camera."""
     approach: Approach = "camera"
@@ -108,6 +110,7 @@ def detect(options: Detect) -> None:
         gripper=options.gripper or "panda",
         threads=options.threads,
         backend=options.backend,
+        precision=options.precision or None,
     )
     results: list[dict[str, Any]] = []
     rows: list[list[object]] = []

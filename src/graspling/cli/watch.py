@@ -52,8 +52,8 @@ class Watch:
     source: SourceWord = ""
     """Where the frames come from."""
     model: Text = ""
-    """Shipped name, .onnx or .safetensors file, with --no-track also prop_gqcnn; by default the
-    best shipped one for the frames."""
+    """Shipped name, .onnx, .xml or .safetensors file, with --no-track also prop_gqcnn; by default
+    the best shipped one for the frames."""
     top: int = 1
     """At most this many grasps a frame; the first is the one that is followed."""
     roi: Texts = ()
@@ -62,6 +62,10 @@ class Watch:
     """Quality that a grasp must exceed; by default the one in the model's card."""
     threads: int = 1
     """CPU threads."""
+    backend: Text = "auto"
+    """auto, onnxruntime, openvino, pytorch ...; graspling doctor lists them."""
+    precision: Text = ""
+    """bf16 lets OpenVINO compute in it; by default as the model's card says."""
     depth_unit: Text = ""
     """Of integer depth in a folder: mm, 0.1mm or the metres of one count."""
     camera: File = ""
@@ -127,12 +131,19 @@ def run(options: Watch) -> None:
     source = open_source(options.source, _calibration(options))
     if options.depth_unit and not isinstance(source, Folder | Bag):
         raise InputError("--depth-unit is for a folder of integer depth; leave it out")
-    detector = open_detector(options.model or None, threads=options.threads)
+    detector = open_detector(
+        options.model or None,
+        threads=options.threads,
+        backend=options.backend,
+        precision=options.precision or None,
+    )
     look = _look(options, detector)
     locate = Locator(Gripper.load(options.gripper), options.clamp) if options.gripper else None
     if options.gripper and not (options.json or options.rerun):
         warn("--gripper gives poses, which only --json and --rerun show")
     patience = Patience(give_up=options.give_up)
+    if source.gives is not None:  # before a camera's or a recording's clock runs
+        detector.warm_up(rgb=source.gives[0], depth=source.gives[1])
     meter = Meter()
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(bar_format="{desc}", file=sys.stderr, disable=None))

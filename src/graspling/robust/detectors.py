@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.backends import BACKENDS
+from graspling.backends import BACKENDS, check_precision
 from graspling.backends.base import check_threads
 from graspling.crops import Cropper, Crops
 from graspling.detector import Detector, load
@@ -147,6 +147,8 @@ def open_detector(
         raise InputError(f"no backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     if refined and SAMPLING not in (str(model), str(fallback)):
         raise InputError(f"--refine goes on with sampling: it needs the model {SAMPLING}")
+    precision = loading.get("precision")
+    check_precision(precision)
     hand = Gripper.load(gripper)
     judge_of: list[OnnxCritic] = []
 
@@ -155,18 +157,22 @@ def open_detector(
             judge_of.append(OnnxCritic(critic or DEFAULT, threads=threads))
         return judge_of[0]
 
+    def check_alone(name: str | Path) -> None:
+        if backend not in ("auto", "onnxruntime"):
+            raise InputError(f"{name} runs on onnxruntime alone, not on {backend}")
+        if precision not in (None, "fp32"):
+            raise InputError(f"{name} runs in fp32 alone, not in {precision}")
+
     def one(name: str | Path | None) -> Detector:
-        if str(name) == SAMPLING and backend not in ("auto", "onnxruntime"):
-            raise InputError(f"{SAMPLING} runs on onnxruntime alone, not on {backend}")
         if str(name) == SAMPLING:
+            check_alone(SAMPLING)
             return SamplingDetector(the_critic(), hand, rounds=_ROUNDS if refined else 0)
         kind = "maps" if name is None else kind_of(name)
-        if kind == "grasp" and backend not in ("auto", "onnxruntime"):
-            raise InputError(f"{name} runs on onnxruntime alone, not on {backend}")
         if kind == "critic":
             raise InputError(f"{name} is a critic: it judges grasps and finds none; use --rerank")
         if kind == "grasp":
             assert name is not None  # kind_of says "maps" of nothing
+            check_alone(name)
             return OneGraspDetector(name, threads=threads)
         return load(name, threads=threads, **loading)
 

@@ -66,6 +66,7 @@ class Bag(Source):
         self._slop, self._intrinsics, self._register = slop, intrinsics, register
         with self._opened() as reader:
             self.colour, self.depth, self.info = self._topics(reader, colour, depth, info)
+        self.gives = (bool(self.colour), bool(self.depth))
 
     def frames(self) -> Iterator[Frame]:
         """Matched frames in the order of time; the time is that of the colour image's header."""

@@ -44,6 +44,8 @@ class RealSense(Source):
         InputError: there is no such recording.
     """
 
+    gives = (True, True)
+
     def __init__(
         self,
         device: str = "",

@@ -20,6 +20,8 @@ from graspling.sources.base import Frame, Source, SourceLost
 _MOST_ABANDONED = 3
 # How long the end of a thread is waited for, seconds.
 _FAREWELL = 2.0
+# The longest pause that is played as recorded, seconds: stamps also jump when a clock is set.
+_LONGEST_GAP = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class Stream:
     Args:
         source: where the frames come from.
         rate: play a recording at this many frames a second, or, with "recorded", as its time
-            stamps say, and drop what there is no time for, like a camera; None: every frame of a
-            recording, as fast as they are used. A live source has its own rate.
+            stamps say (a pause of more than 5 s is cut to that), and drop what there is no time
+            for, like a camera; None: every frame of a recording, as fast as they are used. A live
+            source has its own rate.
         patience: with a live source.
         report: gets one line whenever the source stalls, is lost or is back; it is called from
             this thread and from that of the reader.
@@ -107,6 +110,7 @@ class Stream:
         self._worker = _Worker()
         self._abandoned: list[_Worker] = []
         self._ever = self._quiet = False  # has a frame come; was the user told of a stall
+        self._jumped = False  # was the user told that the recording's clock was set
         self._last = self._opened = perf_counter()
         self.dropped = 0
 
@@ -246,21 +250,16 @@ class Stream:
     def _read(self, worker: _Worker) -> None:
         """Hand over frames until the source ends or nobody wants them any more."""
         frames = self._source.frames()
-        begun = perf_counter()
-        first: float | None = None
+        begun = due = perf_counter()
+        before: Frame | None = None
         try:
             for number, frame in enumerate(frames):
+                if self._rate == "recorded":
+                    due += self._gap(before, frame)
+                    before = frame
+                elif self._rate is not None:
+                    due = begun + number / float(self._rate)
                 if self._rate is not None:
-                    if self._rate == "recorded":
-                        if frame.time is None:
-                            raise InputError(
-                                f"{self._source.name}: has no time stamps; "
-                                "give the rate in frames a second"
-                            )
-                        first = frame.time if first is None else first
-                        due = begun + frame.time - first
-                    else:
-                        due = begun + number / float(self._rate)
                     worker.stop.wait(max(0.0, due - perf_counter()))
                 if not self._hand_over(worker, frame):
                     return
@@ -268,6 +267,25 @@ class Stream:
             close = getattr(frames, "close", None)
             if close is not None:
                 close()
+
+    def _gap(self, before: Frame | None, frame: Frame) -> float:
+        """Seconds to play between two frames by their time stamps."""
+        if frame.time is None:
+            raise InputError(
+                f"{self._source.name}: has no time stamps; give the rate in frames a second"
+            )
+        if before is None or before.time is None:
+            return 0.0
+        gap = frame.time - before.time
+        if -_LONGEST_GAP <= gap <= _LONGEST_GAP:
+            return gap
+        if not self._jumped:
+            self._jumped = True
+            self._report(
+                f"{self._source.name}: the time stamps jump by {gap:.3g} s at frame {frame.name}; "
+                f"pauses longer than {_LONGEST_GAP:g} s are cut to that, and no other jump is told"
+            )
+        return _LONGEST_GAP if gap > 0 else 0.0
 
     def _hand_over(self, worker: _Worker, frame: Frame) -> bool:
         """Put a frame into the buffer; false when this reader is to end."""

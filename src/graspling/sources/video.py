@@ -28,6 +28,8 @@ class Video(Source):
         InputError: there is no such file.
     """
 
+    gives = (True, False)
+
     def __init__(self, target: str | int, *, intrinsics: Intrinsics | None = None) -> None:
         self._target, self._intrinsics = target, intrinsics
         self.live = isinstance(target, int) or "://" in target
