@@ -35,7 +35,7 @@ DASH = "-"
 # pixels, and the run in it.
 TAUGHT = {
     "graspling_s": ("distill-graspling_s-160", "distill-graspling_s-96"),
-    "graspling_m": ("distill-graspling_m-160", "distill-graspling_m-96"),
+    "graspling_m": ("distill-graspling_m-160", "distill-graspling_m-96-kufenet"),
 }
 TAUGHT_RUN = "seed-0/weight-20"
 
