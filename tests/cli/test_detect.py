@@ -31,6 +31,12 @@ def test_detect_writes_json_and_a_picture(run, toy_model, frame, tmp_path):
     assert cv2.imread(str(picture)) is not None
 
 
+def test_an_image_by_itself_is_told_how_it_is_given(run, frame):
+    assert f"Unrecognized options: {frame}; give images as --rgb {frame} or" in complaint(
+        run("detect", frame)
+    )
+
+
 def test_json_on_standard_output_is_alone_there(run, toy_model, frame):
     for target in (["--json", "-"], ["--json"], ["--json=-"]):
         status, out, err = run("detect", "--rgb", frame, "--model", toy_model(), *target)

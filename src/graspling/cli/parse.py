@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-from collections.abc import Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, suppress
+from dataclasses import fields
 from typing import Annotated, Any
 
 import tyro
@@ -48,6 +50,8 @@ NameWords = Annotated[
     tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint=""),
 ]
 
+_WIDE = 100_000  # characters of a line of tyro's
+
 
 def parse(kind: type[Any], arguments: Sequence[str], prog: str) -> Any:
     """An instance of the dataclass ``kind``, or None when only help was asked for.
@@ -55,20 +59,37 @@ def parse(kind: type[Any], arguments: Sequence[str], prog: str) -> Any:
     Raises:
         UsageError: an unknown option, a missing or a bad value.
     """
-    complaint = io.StringIO()
+
+    def read() -> Any:
+        config = (tyro.conf.FlagCreatePairsOff,)
+        return tyro.cli(kind, prog=prog, args=_complete(arguments), config=config)
+
     try:
-        with redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                prog=prog,
-                args=_complete(arguments),
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+        with redirect_stderr(io.StringIO()):
+            return read()
     except SystemExit as stop:
         if not stop.code:
             return None
-        reason = _first_section(complaint.getvalue())
-        raise UsageError(f"{reason} ({prog} --help lists the options)") from None
+    reason = _complaint_of(read)
+    stray = [word for word in arguments if word in reason and os.path.exists(word)]
+    if stray and reason.startswith("Unrecognized") and any(f.name == "rgb" for f in fields(kind)):
+        reason += f"; give images as --rgb {stray[0]} or --depth {stray[0]}"
+    raise UsageError(f"{reason} ({prog} --help lists the options)")
+
+
+def _complaint_of(read: Callable[[], Any]) -> str:
+    """What tyro has against the arguments, in one line; a wide one, since it breaks long words."""
+    complaint, columns = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_WIDE)
+    try:
+        with redirect_stderr(complaint), suppress(SystemExit):
+            read()
+    finally:
+        if columns is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = columns
+    return _first_section(complaint.getvalue())
 
 
 def _complete(arguments: Sequence[str]) -> list[str]:
@@ -83,14 +104,15 @@ def _complete(arguments: Sequence[str]) -> list[str]:
 
 def _first_section(box: str) -> str:
     """The message in one of tyro's boxes, without frame, title and advice."""
-    rows = []
+    sections: list[list[str]] = [[]]
     for line in box.splitlines():
-        text = line.strip("│ ").strip()
-        if re.match(r"^[╭╰]", line):
-            continue
-        if re.fullmatch(r"─+", text):
-            break
-        rows.append(text)
+        text = line.strip("│ ")
+        if re.fullmatch(r"[─-]+", text):
+            sections.append([])
+        elif not re.match(r"^[╭╰]", line):
+            sections[-1].append(text)
+    # where the terminal has no such characters the title is a section of its own
+    rows = sections[0] if "╭" in box or len(sections) < 2 else sections[1]
     text = " ".join(" ".join(rows).split()).rstrip(".") or "the options are not understood"
     # An optional number: tyro tells why each of its types does not fit; one sentence will do.
     union = re.match(
