@@ -4,7 +4,8 @@
 
 reads benchmarks/results/*.json and prints two tables: every network trained with one budget
 (networks.json and, at 96 pixels, networks-96.json and, where all test frames were judged,
-networks-96-all.json, beside the times of speed-networks.json), and every model as it is used
+networks-96-all.json, beside the times of speed-networks-quiet.json, or where it has none
+speed-networks.json), and every model as it is used
 (robust.json and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is
 a number that nobody has measured yet. The picture has one dot a network: accuracy on generated
 depth against the network's time and against parameters.
@@ -142,19 +143,21 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.results
     names = ("networks", "networks-96", "networks-96-all", "robust", "simulate-table")
-    names += ("speed-networks", "speed")
-    kept, small, more, robust, simulated, speeds, speed = (
+    names += ("speed-networks-quiet", "speed-networks", "speed")
+    kept, small, more, robust, simulated, quiet, busy, speed = (
         json.loads((folder / f"{name}.json").read_text()) for name in names
     )
     small |= more
+    timed = {row["network"] for row in quiet["rows"]}
+    speeds = [*quiet["rows"], *(row for row in busy["rows"] if row["network"] not in timed)]
     networks = sorted(
-        [*{row["network"] for row in speeds["rows"]}, *taught(folder, (kept, small))],
-        key=lambda name: fastest_of(name, speeds["rows"])["total_ms"],
+        [*{row["network"] for row in speeds}, *taught(folder, (kept, small))],
+        key=lambda name: fastest_of(name, speeds)["total_ms"],
     )
     head = ["network", "parameters", "GMAC", "MB", "Cornell object-wise", "image-wise"]
     head += [*(f"generated {m}" for m in MODALITIES), "depth, 96 pixels"]
     head += ["network, ms", "whole, ms", "whole in ONNX Runtime, ms"]
-    rows = [of_network(name, kept, small, speeds["rows"]) for name in networks]
+    rows = [of_network(name, kept, small, speeds) for name in networks]
     trained = [row for row in rows if set(row[4:-3]) != {DASH}]
     print(markdown(head, trained))
     print(f"Not trained yet: {', '.join(row[0] for row in rows if row not in trained)}\n")
@@ -163,7 +166,7 @@ def main() -> None:
     rows = [of_model(name, robust, simulated, speed["rows"]) for name in dict.fromkeys(models)]
     print(markdown(head, rows))
     if arguments.picture:
-        write_picture(arguments.picture, picture(kept, speeds["rows"]))
+        write_picture(arguments.picture, picture(kept, speeds))
 
 
 if __name__ == "__main__":
