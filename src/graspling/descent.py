@@ -65,17 +65,20 @@ def descend(
         plane: of the table, if it is known; ``sure``: it was given, not estimated.
         turn: (3, 3) camera frame to view frame.
     """
-    groups = _groups(rows, gripper)
-    if len(groups) > 1:
-        z, width = np.empty(len(rows.angle)), np.empty(len(rows.angle))
-        reason = np.empty(len(rows.angle), object)
-        for some in groups:
-            part = Reached(rows.place[some], rows.angle[some], rows.width[some])
-            z[some], width[some], reason[some] = _descend(
-                part, depth, intrinsics, gripper, plane, turn, sure
-            )
-        return z, width, reason
-    return _descend(rows, depth, intrinsics, gripper, plane, turn, sure)
+    z, width = rows.place[:, 2].copy(), rows.width.copy()
+    reason = np.full(len(rows.angle), "no depth under the grasp", object)
+    for some in _groups(rows, gripper):
+        part = Reached(rows.place[some], rows.angle[some], rows.width[some])
+        ground = _ground(part, depth, intrinsics, gripper, plane, turn)
+        if ground is None:
+            continue
+        guard = _table_limit(part, gripper, plane, turn) - TIP_CLEARANCE
+        z[some], width[some], why = _lowest(part, ground, gripper, guard, sure)
+        part = replace(part, width=width[some])
+        known = _known_under_fingers(part, ground, gripper, depth, intrinsics, turn)
+        why[known < _KNOWN_FINGER] = "no depth where a finger goes down"
+        reason[some] = why
+    return z, width, reason
 
 
 def _groups(rows: Reached, gripper: Gripper) -> list[NDArray[np.int_]]:
@@ -86,28 +89,6 @@ def _groups(rows: Reached, gripper: Gripper) -> list[NDArray[np.int_]]:
         return [np.arange(len(flat))]
     _, tile = np.unique(np.floor(flat / _TILE), axis=0, return_inverse=True)
     return [np.flatnonzero(tile.ravel() == number) for number in range(int(tile.max()) + 1)]
-
-
-def _descend(
-    rows: Reached,
-    depth: Depth,
-    intrinsics: Intrinsics,
-    gripper: Gripper,
-    plane: Plane | None,
-    turn: Floats,
-    sure: bool,
-) -> tuple[Floats, Floats, NDArray[np.object_]]:
-    """:func:`descend` for grasps near each other."""
-    ground = _ground(rows, depth, intrinsics, gripper, plane, turn)
-    if ground is None:
-        reason = np.full(len(rows.angle), "no depth under the grasp", object)
-        return rows.place[:, 2], rows.width, reason
-    guard = _table_limit(rows, gripper, plane, turn) - TIP_CLEARANCE
-    z, width, reason = _lowest(rows, ground, gripper, guard, sure)
-    rows = replace(rows, width=width)
-    known = _known_under_fingers(rows, ground, gripper, depth, intrinsics, turn)
-    reason[known < _KNOWN_FINGER] = "no depth where a finger goes down"
-    return z, width, reason
 
 
 def _ground(
