@@ -18,12 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from graspling.descent import Reached, descend
 from graspling.errors import InputError
-from graspling.frames import unmasked, valid_depth
+from graspling.frames import unmasked
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
 from graspling.opencv import one_thread
 from graspling.plane import Plane, fit_plane
 from graspling.registration import rigid
+from graspling.surface import surface_of
 
 if TYPE_CHECKING:
     from graspling.grasps import Grasps
@@ -34,14 +35,8 @@ Bools = NDArray[np.bool_]
 Approach = Literal["camera", "gravity"]
 
 _KNOWN_SURFACE = 0.5  # least share of known depth between the pads
-# About the centre, where the approach axis meets the object: least share of known depth in a square
-# with this side in metres, or of so many pixels where that is more. Lone missing pixels refuse
-# nothing, a hole does, however much is known around it.
-_KNOWN_CENTRE, _CENTRE, _CENTRE_PIXELS = 0.25, 0.006, 4
+_KNOWN_CENTRE = 0.25  # and about the centre, where the approach axis meets the object
 _COARSEST = 6  # pixels that at least lie across the gripper's opening
-_NEAREST = (
-    0.05  # of the depths between the pads, which is the surface: the nearest but for outliers
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,7 +159,7 @@ def to_poses(
         plane = table if isinstance(table, Plane) else Plane.of(table)
     count = len(grasps)
     reason = np.full(count, "", dtype=object)
-    surface, share, centre = _surface(grasps, metres, intrinsics, gripper)
+    surface, share, centre = surface_of(grasps, metres, intrinsics, gripper)
     _refuse(reason, ~_inside(grasps, intrinsics), "the grasp lies outside the image")
     _refuse(reason, share < _KNOWN_SURFACE, "no depth under the grasp")
     _refuse(reason, centre < _KNOWN_CENTRE, "no depth at the middle of the grasp")
@@ -264,46 +259,6 @@ def _refuse_widths(
 def _inside(grasps: Grasps, intrinsics: Intrinsics) -> Bools:
     across = (grasps.u >= -0.5) & (grasps.u <= intrinsics.width - 0.5)
     return np.asarray(across & (grasps.v >= -0.5) & (grasps.v <= intrinsics.height - 0.5))
-
-
-def _surface(
-    grasps: Grasps, depth: Depth, intrinsics: Intrinsics, gripper: Gripper
-) -> tuple[Floats, Floats, Floats]:
-    """(N,) nearest depth between the pads, 0 = none, and the shares of depth that is known: there,
-    over the opening less the clearances, as long as the pads, and about the centre."""
-    known = valid_depth(depth) > 0
-    along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
-    aside = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    z, share = np.zeros(len(grasps)), np.zeros(len(grasps))
-    inner, jaw = grasps.width * 0.7, np.minimum(grasps.jaw, grasps.width)
-    x, y = (
-        axis.ravel() for axis in np.meshgrid(np.linspace(-0.5, 0.5, 33), np.linspace(-0.5, 0.5, 9))
-    )
-
-    def known_at(u: Floats, v: Floats) -> tuple[Bools, NDArray[np.int_], NDArray[np.int_]]:
-        """Where depth is known at pixels, their rows and columns."""
-        i, j = np.rint(v).astype(int), np.rint(u).astype(int)
-        within = (i >= 0) & (i < depth.shape[0]) & (j >= 0) & (j < depth.shape[1])
-        i, j = np.where(within, i, 0), np.where(within, j, 0)
-        return within & known[i, j], i, j
-
-    for _ in range(3):
-        u = grasps.u[:, None] + np.outer(inner * along[:, 0], x) + np.outer(jaw * aside[:, 0], y)
-        v = grasps.v[:, None] + np.outer(inner * along[:, 1], x) + np.outer(jaw * aside[:, 1], y)
-        there, i, j = known_at(u, v)
-        share = there.mean(axis=1)
-        values = np.sort(np.where(there, depth[i, j], np.inf), axis=1)
-        rank = np.maximum(np.floor(_NEAREST * there.sum(axis=1)).astype(int), 0)
-        z = np.where(there.any(axis=1), values[np.arange(len(z)), rank], 0.0)
-        scale = intrinsics.focal / np.where(z > 0, z, 1.0).astype(np.float64)
-        jaw = gripper.pad_length * scale
-        inner = np.maximum(grasps.width - 2 * gripper.clearance * scale, grasps.width / 4)
-    half = np.maximum(_CENTRE / 2 * scale, _CENTRE_PIXELS / 2)
-    x, y = (axis.ravel() for axis in np.meshgrid(*[np.linspace(-1, 1, 5)] * 2))
-    there, _, _ = known_at(
-        grasps.u[:, None] + np.outer(half, x), grasps.v[:, None] + np.outer(half, y)
-    )
-    return z.astype(np.float64), share, there.mean(axis=1)
 
 
 def _rows(grasps: Grasps, surface: Floats, intrinsics: Intrinsics, turn: Floats) -> Reached:
