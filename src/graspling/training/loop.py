@@ -18,7 +18,6 @@ import copy
 import dataclasses
 import math
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -36,7 +35,6 @@ from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batch
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.distillation.build import make_batches, make_lesson
-from graspling.training.interrupt import Interrupt, Stopped
 from graspling.training.lessons import Lesson
 from graspling.training.log import Log
 from graspling.training.losses import GraspLoss
@@ -47,6 +45,7 @@ from graspling.training.optimise import (
     resolve_precision,
     update_average,
 )
+from graspling.training.pace import Pace
 from graspling.training.part import open_data
 from graspling.training.processes import start
 from graspling.training.processor import use_processor
@@ -163,7 +162,7 @@ def train(
                 recipe.encoding,
             )
             log.write("validation", step=progress.step, epoch=progress.epoch, **vars(found))
-            bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
+            pace.show(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
             if progress.is_better(found.accuracy, found.loss, found.n):
                 save_checkpoint(best, judged, validated(card, found))
         elif final:
@@ -174,69 +173,50 @@ def train(
             picture(drawn, judged, dataset, shown, preparation, recipe.decoding)
             lesson.draw(folder, judged, dataset, shown, preparation)
 
-    images = min(recipe.batch, len(part.train))
-    bar = tqdm(
-        total=steps * images,
-        initial=progress.step * images,
-        unit="img",
-        # in a file, a line now and then
-        mininterval=0.2 if sys.stderr.isatty() else 30,
-        disable=not team.first,
+    pace = Pace(
+        progress,
+        folder,
+        epochs=recipe.epochs,
+        steps=steps,
+        images=min(recipe.batch, len(part.train)),
+        save=save,
+        every=recipe.checkpoint_seconds,
+        anyone=team.any,
+        first=team.first,
+        go_on=go_on,
     )
-    saved = began = time.monotonic()
-    earlier = progress.seconds
-    try:
-        with Interrupt(team.any, aloud=team.first) as interrupt:
-            while progress.epoch < recipe.epochs:
-                network.train()
-                waited, started, done = batches.seconds_waited, time.monotonic(), 0
-                for batch in batches.epoch(progress.epoch, progress.batch):
-                    for group in optimiser.param_groups:
-                        group["lr"] = learning_rate(recipe, progress.step, steps)
-                    team.seed(recipe.seed, progress.step)
-                    losses = train_step(
-                        trained, batch.to(team.device), lesson, optimiser, team.mean, recipe.clip
-                    )
-                    progress.step_done(losses)
-                    done += 1
-                    if average is not None:
-                        update_average(average, network, average_decay(recipe, progress.step))
-                    bar.update(images)
-                    progress.seconds = earlier + time.monotonic() - began
-                    interrupt.check()
-                    if time.monotonic() - saved > recipe.checkpoint_seconds:
-                        save()
-                        saved = time.monotonic()
-                elapsed = max(time.monotonic() - started, 1e-9)
-                if team.first:
-                    log.write(
-                        "epoch",
-                        epoch=progress.epoch + 1,
-                        step=progress.step,
-                        **lesson.summary(progress.means()),
-                        lr=optimiser.param_groups[0]["lr"],
-                        precision=precision,
-                        images_per_second=done * images / elapsed,
-                        waiting_share=(batches.seconds_waited - waited) / elapsed,
-                        seconds=progress.seconds,
-                    )
-                progress.epoch_done()
-                if team.first:
-                    judge(final=progress.epoch == recipe.epochs)
-                interrupt.check()
-    except KeyboardInterrupt as pressed:
-        if not team.first:
-            # quietly: anything else would have the first process killed before it has saved
-            raise SystemExit(0) from None
-        if isinstance(pressed, Stopped):
-            save()
-        bar.close()
-        if last.exists():
-            at = min(progress.epoch + 1, recipe.epochs)
-            tqdm.write(f"stopped at epoch {at}; go on with {go_on or f'--resume --out {folder}'}")
-        raise
-    save()
-    bar.close()
+    with pace:
+        while progress.epoch < recipe.epochs:
+            network.train()
+            waited = batches.seconds_waited
+            pace.epoch()
+            for batch in batches.epoch(progress.epoch, progress.batch):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(recipe, progress.step, steps)
+                team.seed(recipe.seed, progress.step)
+                losses = train_step(
+                    trained, batch.to(team.device), lesson, optimiser, team.mean, recipe.clip
+                )
+                progress.step_done(losses)
+                if average is not None:
+                    update_average(average, network, average_decay(recipe, progress.step))
+                pace.step()
+            if team.first:
+                log.write(
+                    "epoch",
+                    epoch=progress.epoch + 1,
+                    step=progress.step,
+                    **lesson.summary(progress.means()),
+                    lr=optimiser.param_groups[0]["lr"],
+                    precision=precision,
+                    images_per_second=pace.images_per_second,
+                    waiting_share=(batches.seconds_waited - waited) / pace.elapsed,
+                    seconds=progress.seconds,
+                )
+            progress.epoch_done()
+            if team.first:
+                judge(final=progress.epoch == recipe.epochs)
+            pace.check()
     if team.first and dataset.complaint:
         tqdm.write(f"graspling: warning: {dataset.complaint}", file=sys.stderr)
     team.finish()

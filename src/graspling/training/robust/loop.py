@@ -7,8 +7,6 @@ The same folder as `train` writes (``recipe.yaml``, ``log.jsonl``, ``last.safete
 from __future__ import annotations
 
 import math
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +15,11 @@ from typing import Any, Protocol
 import torch
 import yaml
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from graspling.errors import GrasplingError, InputError
 from graspling.files import write_text
-from graspling.training.interrupt import Interrupt, Stopped
 from graspling.training.log import Log
+from graspling.training.pace import Pace
 from graspling.training.state import Progress, load_state, save_state
 
 
@@ -108,72 +105,55 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
     def save() -> None:
         save_state(last, network, None, optimiser, progress, task.settings)
 
-    bar = tqdm(
-        total=task.epochs * len(task) * task.batch,
-        initial=progress.step * task.batch,
-        unit="img",
-        mininterval=0.2 if sys.stderr.isatty() else 30,
+    pace = Pace(
+        progress,
+        folder,
+        epochs=task.epochs,
+        steps=task.epochs * len(task),
+        images=task.batch,
+        save=save,
+        every=task.checkpoint_seconds,
     )
-    saved = began = time.monotonic()
-    earlier = progress.seconds
-    try:
-        with Interrupt() as interrupt:
-            while progress.epoch < task.epochs:
-                network.train()
-                started, done = time.monotonic(), 0
-                if progress.batch == 0 and task.forget_best(progress.epoch):
-                    progress.highest = progress.best_accuracy = -1.0
-                    progress.best_loss = float("inf")
-                for batch in task.batches(progress.epoch, progress.batch):
-                    for group in optimiser.param_groups:
-                        group["lr"] = task.rate(progress.step, progress.epoch)
-                    loss, parts = task.loss(batch, progress.epoch)
-                    _update(network, optimiser, loss)
-                    losses = {"loss": loss, **parts}
-                    progress.step_done({name: value.item() for name, value in losses.items()})
-                    done += 1
-                    bar.update(task.batch)
-                    progress.seconds = earlier + time.monotonic() - began
-                    interrupt.check()
-                    if time.monotonic() - saved > task.checkpoint_seconds:
-                        save()
-                        saved = time.monotonic()
-                elapsed = max(time.monotonic() - started, 1e-9)
+    with pace:
+        while progress.epoch < task.epochs:
+            network.train()
+            pace.epoch()
+            if progress.batch == 0 and task.forget_best(progress.epoch):
+                progress.highest = progress.best_accuracy = -1.0
+                progress.best_loss = float("inf")
+            for batch in task.batches(progress.epoch, progress.batch):
+                for group in optimiser.param_groups:
+                    group["lr"] = task.rate(progress.step, progress.epoch)
+                loss, parts = task.loss(batch, progress.epoch)
+                _update(network, optimiser, loss)
+                losses = {"loss": loss, **parts}
+                progress.step_done({name: value.item() for name, value in losses.items()})
+                pace.step()
+            log.write(
+                "epoch",
+                epoch=progress.epoch + 1,
+                step=progress.step,
+                **progress.means(),
+                lr=optimiser.param_groups[0]["lr"],
+                images_per_second=pace.images_per_second,
+                seconds=progress.seconds,
+            )
+            progress.epoch_done()
+            if progress.epoch == task.epochs or progress.epoch % task.validate_every == 0:
+                network.eval()
+                found = task.validate()
+                values = {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
                 log.write(
-                    "epoch",
-                    epoch=progress.epoch + 1,
+                    "validation",
                     step=progress.step,
-                    **progress.means(),
-                    lr=optimiser.param_groups[0]["lr"],
-                    images_per_second=done * task.batch / elapsed,
-                    seconds=progress.seconds,
+                    epoch=progress.epoch,
+                    **values,
+                    **found.more,
                 )
-                progress.epoch_done()
-                if progress.epoch == task.epochs or progress.epoch % task.validate_every == 0:
-                    network.eval()
-                    found = task.validate()
-                    values = {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
-                    log.write(
-                        "validation",
-                        step=progress.step,
-                        epoch=progress.epoch,
-                        **values,
-                        **found.more,
-                    )
-                    bar.set_postfix(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
-                    if progress.is_better(found.accuracy, found.loss, found.n):
-                        task.save(best, found)
-                interrupt.check()
-    except KeyboardInterrupt as pressed:
-        if isinstance(pressed, Stopped):
-            save()
-        bar.close()
-        if last.exists():
-            at = min(progress.epoch + 1, task.epochs)
-            tqdm.write(f"stopped at epoch {at}; go on with --resume --out {folder}")
-        raise
-    save()
-    bar.close()
+                pace.show(val=f"{found.accuracy:.3f}", loss=f"{found.loss:.4f}")
+                if progress.is_better(found.accuracy, found.loss, found.n):
+                    task.save(best, found)
+            pace.check()
     return best
 
 
