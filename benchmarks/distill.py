@@ -232,6 +232,8 @@ def main() -> None:
     if unknown := set(arguments.runs) - {run.name for run in runs}:
         parser.error(f"no runs {sorted(unknown)}; --plan lists them")
     runs = [run for run in runs if run.name in (arguments.runs or (run.name,))]
+    if len({run.name for run in runs}) < len(runs):
+        parser.error("two runs have one name: give --unlabelled folders of different names")
     if arguments.plan:
         print("\n".join(run.name for run in runs))
         return

@@ -114,7 +114,13 @@ def graspling(arguments: argparse.Namespace) -> list[Run]:
     """graspling_s or _m from any teacher: the weight of its word beside that of the labels."""
     taught = ("distill", "distill_graspling", "--student", arguments.student or "graspling_s")
     weight = "distill.terms.outputs.weight={}".format
-    runs = [] if arguments.teacher else [Run("teacher", ("train", "resgrasp_18"))]
+    changes = {
+        "network": "resgrasp_18",
+        "loss": load_recipe("resgrasp_18").to_dict()["loss"],
+        "distill": None,
+    }
+    teacher = ("train", str(plain_recipe(arguments, "distill_graspling", changes)))
+    runs = [] if arguments.teacher else [Run("teacher", teacher)]
     runs.append(Run("alone", taught, (weight(0),), "teacher"))
     for value in GRASPLING_WEIGHTS if arguments.sweep else (20,):
         runs.append(Run(f"weight {value}", taught, (weight(value),), "teacher", "alone"))

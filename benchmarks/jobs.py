@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -285,6 +285,17 @@ class Verdicts:
             hits, n = counts.get(kind, (0, 0))
             counts[kind] = (hits + right, n + 1)
         return counts
+
+
+def named(models: Sequence[str], taken: Collection[str] = ()) -> dict[str, list[str]]:
+    """Options that choose each model file, by the name of its row; two rows must not have one."""
+    found: dict[str, list[str]] = {}
+    for model in models:
+        name = Path(model).stem
+        if name in found or name in taken:
+            raise SystemExit(f"{model}: there is a row {name!r} already; rename the file")
+        found[name] = ["--model", model]
+    return found
 
 
 def share(right: int, n: int) -> str:

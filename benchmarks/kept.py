@@ -60,8 +60,8 @@ def restore(kept: dict[str, Any], folder: Path) -> None:
     """Write the jobs that the folder does not have."""
     for name, job in kept.items():
         place = folder / name
-        if (place / "trained").exists():
-            continue
+        if any((place / name).exists() for name in ("trained", "test.json", "last.safetensors")):
+            continue  # it is finished here, or under way
         before = job.get("parameters") or job["documents"].get("in_use", {}).get("parameters")
         now = count(job["budget"])
         if before not in (None, now):

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import call, markdown
+from jobs import call, markdown, named
 
 from graspling.files import write_text
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/robust"))
     arguments = parser.parse_args()
     arguments.cells = {}
-    detectors = {Path(m).stem: ["--model", m] for m in arguments.models} | DETECTORS
+    detectors = named(arguments.models, DETECTORS) | DETECTORS
     if unknown := set(arguments.detectors) - set(detectors):
         parser.error(f"no rows {sorted(unknown)}; there are {sorted(detectors)}")
     detectors = {n: o for n, o in detectors.items() if n in (arguments.detectors or detectors)}

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jobs import call, markdown
+from jobs import call, markdown, named
 from numpy.typing import NDArray
 from scatter import Dot, scatter
 
@@ -90,7 +90,7 @@ def shown(found: dict[str, Any]) -> str:
 
 def table(arguments: argparse.Namespace) -> str:
     """A row a detector and kind of objects, a column a protocol."""
-    detectors = DETECTORS | {Path(m).stem: ["--model", m] for m in arguments.models}
+    detectors = DETECTORS | named(arguments.models, DETECTORS)
     places = {"procedural": "procedural"} | ({"YCB": arguments.meshes} if arguments.meshes else {})
     rows = []
     for place, (detector, options) in product(places, detectors.items()):
@@ -125,19 +125,18 @@ def sweep(arguments: argparse.Namespace) -> str:
 def link(arguments: argparse.Namespace) -> str:
     """A row a model, then the correlations; a plot beside it."""
     rows, points, families = [], [], []
-    for model in arguments.models:
-        name = Path(model).stem
+    for name, model in named(arguments.models).items():
         folder = arguments.out / "link" / name
         folder.mkdir(parents=True, exist_ok=True)
         judged = folder / "robust.json"
         if not judged.exists():
             limit = ["--limit", arguments.limit, "--metric", "robust"]
             call(
-                ["evaluate", "--model", model, "--data", arguments.data, *limit, "--json", judged],
+                ["evaluate", *model, "--data", arguments.data, *limit, "--json", judged],
                 folder,
             )
         scores = json.loads(judged.read_text())
-        found = cell(arguments, f"link/{name}", ["--model", model])
+        found = cell(arguments, f"link/{name}", model)
         point = [scores["rectangle"]["share"], scores["robust"]["share"], found["success"]]
         points.append(point)
         families.append("ggcnn2" if "ggcnn2" in name else "colour" if "rgb" in name.split("-")

@@ -91,7 +91,7 @@ def main() -> None:
             look = way()
             found[name].append(jumps([look(rgb, depth) for rgb, depth in shown]))
     rng = np.random.default_rng(options.seed)
-    report = {"model": detector.card.name, **vars(options)}
+    report = {**vars(options), "model": detector.card.name}
     for name, scenes in found.items():
         shares = [share for share, _ in scenes]
         moves = [move for _, moved in scenes for move in moved]

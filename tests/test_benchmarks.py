@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the lab is not installed")
 
+from graspling.datasets import open_dataset  # noqa: E402
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -40,3 +42,31 @@ def test_the_loop_is_compared_with_a_plain_one(labelled_folder: Path, tmp_path: 
 def test_a_taught_step_is_measured(recipe: str, teacher: str) -> None:
     row = json.loads(run("distill_cost.py", "--one", recipe, teacher, "--size", "32"))
     assert row["milliseconds"] > 0 and row["megabytes"] > 0
+
+
+def test_folds_are_judged_as_one(labelled_folder: Path, tmp_path: Path) -> None:
+    words = ["--data", f"folder:{labelled_folder}", "--split", "image-wise", "--folds", "0", "1"]
+    words += ["--seeds", "0", "--size", "64", "--runs", "teacher", "--out", str(tmp_path / "runs")]
+    lines = run("distill.py", "ggcnn", "--quick", *words).strip().splitlines()
+    dataset = open_dataset(f"folder:{labelled_folder}").split("image-wise")
+    images = sum(len(dataset.fold(fold).test) for fold in (0, 1))
+    assert lines[-1].split("|")[4].strip() == str(images)
+
+
+def test_kept_scores_replace_nothing_that_is_there(tmp_path: Path) -> None:
+    job = {"budget": {"network": "ggcnn", "modality": "rgb", "variant": {}}, "epochs": []}
+    kept = {name: job | {"documents": {"test": {"accuracy": 0.5}}} for name in ("new", "done")}
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "test.json").write_text("mine")
+    (tmp_path / "kept.json").write_text(json.dumps(kept))
+    run("kept.py", "restore", str(tmp_path / "kept.json"), str(tmp_path))
+    assert (tmp_path / "done" / "test.json").read_text() == "mine"
+    assert json.loads((tmp_path / "new" / "test.json").read_text()) == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("words", [("a/best.onnx", "b/best.onnx"), ("a/gq_stn_light.onnx",)])
+def test_two_models_are_never_one_row(words: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        names = ["--models", *words, "shipped/graspling_s-generated-depth.onnx"]
+        run("simulate.py", "table", *names, "--out", str(tmp_path))
+    assert "there is a row" in failed.value.stderr

@@ -11,6 +11,7 @@ import pytest
 from boards import BASE_EYE, BOARD, CAMERA, HAND_EYE, off, render, rigid, shaken, truth, views_of
 
 from graspling.calibration import calibrate
+from graspling.calibration.report import _tile
 from graspling.calibration.robot_poses import read_poses
 from graspling.errors import InputError
 from graspling.hand_eye import HandEye
@@ -48,6 +49,16 @@ def test_outliers_are_left_out(setup: str) -> None:
     mm, degrees = off(solution.hand_eye.transform, want)
     assert mm < 1 and degrees < 0.2
     assert any("2 of 15 images do not fit" in line for line in solution.warnings)
+
+
+def test_a_board_behind_the_camera_is_drawn_where_it_is_seen() -> None:
+    """Where a pose that is all wrong would have it, it has no pixels."""
+    seen = np.array([[100.0, 50.0], [200.0, 80.0]])
+    grey = np.full((480, 640), 128, np.uint8)
+    there, nowhere = (
+        _tile(grey, seen, end, "1.png", kept=False) for end in (seen + 5, seen * np.nan)
+    )
+    assert there.shape == nowhere.shape and (there != nowhere).any()
 
 
 def test_noise_is_reported_and_not_hidden() -> None:

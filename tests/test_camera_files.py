@@ -109,15 +109,16 @@ def test_lenses_of_files_are_carried_along(tmp_path: Path) -> None:
     bent = (0.1, -0.2, 0.001, 0.002, 0.05)
     ros = CALIBRATION | {"distortion_coefficients": {"data": list(bent)}}
     assert Intrinsics.from_dict(ros) == replace(CAMERA, distortion=bent)
-    for model in ("brown_conrady", "distortion.brown_conrady"):
+    names = ("brown_conrady", "inverse_brown_conrady", "modified_brown_conrady")
+    for model in (*names, "distortion.inverse_brown_conrady"):
         profile = REALSENSE | {"model": model, "coeffs": list(bent)}
         assert Intrinsics.from_dict(profile) == replace(CAMERA, distortion=bent)
-    straight = REALSENSE | {"model": "distortion.inverse_brown_conrady", "coeffs": [0.0] * 5}
+    straight = REALSENSE | {"model": "distortion.none", "coeffs": [0.0] * 5}
     assert Intrinsics.from_dict(straight) == CAMERA
     path = tmp_path / "listing.txt"
     path.write_text(LISTING)
     listed = Intrinsics.load(path)
-    assert listed.distortion_model == "inverse_brown_conrady"
+    assert listed.distortion_model == "brown_conrady"
     assert listed.rectified == CAMERA and listed.distortion == (0.1, -0.2, 0.001, 0, 0.05)
     assert Intrinsics.from_dict(listed.to_dict()) == listed
     path.write_text(LISTING + LISTING)

@@ -18,7 +18,6 @@ LENSES = [
     ("plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
     ("rational_polynomial", (0.1, -0.2, 0.001, 0.002, 0.05, 0.1, 0.02, 0.01)),
     ("equidistant", (0.1, -0.02, 0.001, 0.002)),
-    ("inverse_brown_conrady", (0.1, -0.2, 0.001, 0.002, 0.05)),
 ]
 
 
@@ -71,8 +70,15 @@ def test_brown_conrady_by_its_formula() -> None:
     v = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
     camera = Intrinsics(100, 100, 0, 0, 10, 10, bent)
     np.testing.assert_allclose(camera.project([x, y, 1]), [100 * u, 100 * v])
-    inverse = replace(camera, distortion_model="inverse_brown_conrady")
-    np.testing.assert_allclose(inverse.deproject(100 * x, 100 * y, 1), [u, v, 1])
+
+
+@pytest.mark.parametrize("name", ["brown", "inverse_brown", "modified_brown"])
+def test_realsense_s_names_mean_what_its_library_computes(name: str) -> None:
+    """Values of pyrealsense2 2.59.1; of the modified model it projects only."""
+    bent = (-0.055, 0.066, -0.0006, 0.0004, -0.021)
+    camera = Intrinsics(640, 640, 640, 360, 1280, 720, bent, f"{name}_conrady")
+    np.testing.assert_allclose(camera.project([-0.9, 0.5, 1]), [70.3, 676.245], atol=0.01)
+    np.testing.assert_allclose(camera.deproject(1024, 500, 1), [0.6076, 0.22184, 1], atol=1e-5)
 
 
 def test_rectified_images_show_things_where_rectified_pixels_are() -> None:

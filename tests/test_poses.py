@@ -16,7 +16,7 @@ from graspling import Grasps, descent, relief
 from graspling.camera import GraspPoses
 from graspling.descent import PALM_CLEARANCE, TIP_CLEARANCE
 from graspling.errors import InputError
-from graspling.gripper import Gripper
+from graspling.gripper import Box, Gripper
 from graspling.plane import Plane, fit_plane
 
 PANDA = Gripper.load("panda")
@@ -176,6 +176,35 @@ def test_widths_beyond_the_opening() -> None:
     assert clamped.valid[0] and clamped.width[0] == PANDA.opening
     little = Grasps.from_arrays(grasps.u, grasps.v, grasps.angle, np.array([0.082]) * size)
     assert little.to_poses(depth, CAMERA, PANDA).width[0] == PANDA.opening
+
+
+@pytest.mark.parametrize("name", ["panda", "robotiq_2f85"])
+def test_no_pose_opens_wider_than_the_gripper(name: str) -> None:
+    """It opens up to 2 cm wider than was asked, in float32."""
+    gripper, view, radius = Gripper.load(name), camera_at(0.6), 0.036
+    ball = Body("sphere", (radius,), pose(0.02, -0.03, radius))
+    top, along = np.array([0.02, -0.03, 2 * radius]), np.array([1.0, 0.0, 0.0])
+    grasps = rectangle(top, along, gripper.opening - 0.006, view)
+    poses = grasps.to_poses(render([ball], view), CAMERA, gripper)
+    assert poses.valid[0] and gripper.opening - 0.006 < poses.width[0] <= gripper.opening
+    gripper.finger_boxes(poses.width[0])
+
+
+def test_a_pose_holds_for_the_gripper_half_a_turn_further() -> None:
+    """Something on one side of the hand, and a wall beside the object."""
+    view = camera_at(0.6)
+    box = Body("box", (0.02, 0.03, 0.02), pose(0.05, 0.03, 0.02))
+    wall = Body("box", (0.06, 0.01, 0.1), pose(0.05, 0.12, 0.1))
+    grasps = rectangle(np.array([0.05, 0.03, 0.04]), np.array([1.0, 0, 0]), 0.05, view)
+    depth = render([box, wall], view)
+    assert grasps.to_poses(depth, CAMERA, PANDA).valid[0]
+    low, high = PANDA.palm.low, PANDA.palm.high
+    for palm in (
+        Box((low[0], -0.11, low[2]), high),
+        Box(low, (high[0], 0.11, high[2])),
+    ):
+        poses = grasps.to_poses(depth, CAMERA, replace(PANDA, palm=palm))
+        assert poses.reason == ("the palm would hit what stands beside it",)
 
 
 def test_neighbours_and_the_table_stop_the_fingers() -> None:

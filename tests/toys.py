@@ -23,7 +23,8 @@ ToyModel = Callable[..., Path]
 def toy_model(tmp_path: Path) -> ToyModel:
     """Writes a model that grasps the brightest (or nearest) blob, always at the same angle.
 
-    Arguments: name, modality, ids it was trained on, angle in radians, threshold.
+    Arguments: name, modality, ids it was trained on, angle in radians, threshold, what it was
+    trained on in full.
     """
 
     def build(
@@ -33,10 +34,11 @@ def toy_model(tmp_path: Path) -> ToyModel:
         ids: tuple[str, ...] = (),
         angle: float = 0.0,
         threshold: float = 0.2,
+        trained_on: TrainedOn | None = None,
     ) -> Path:
         path = tmp_path / "models" / f"{name}.onnx"
         path.parent.mkdir(exist_ok=True)
-        trained_on = TrainedOn(data="folder", ids=ids)
+        trained_on = trained_on or TrainedOn(data="folder", ids=ids)
         card = tiny_card(modality, name, threshold=threshold, trained_on=trained_on, seed=7)
         return tiny_onnx(path, card, angle=angle)
 

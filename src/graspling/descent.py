@@ -58,13 +58,15 @@ def descend(
     sure: bool,
 ) -> tuple[Floats, Floats, NDArray[np.object_]]:
     """(N,) z of the tool centre point in the view frame, (N,) opening, metres, and why the pads
-    cannot get down to the object or nobody knows ("" where they can).
+    cannot get down to the object or nobody knows ("" where they can). What it says holds for the
+    gripper half a turn further, too.
 
     Args:
         depth: (H, W) metres, 0 = missing.
         plane: of the table, if it is known; ``sure``: it was given, not estimated.
         turn: (3, 3) camera frame to view frame.
     """
+    gripper = gripper.either_way()
     z, width = rows.place[:, 2].copy(), rows.width.copy()
     reason = np.full(len(rows.angle), "no depth under the grasp", object)
     for some in _groups(rows, gripper):
@@ -180,7 +182,9 @@ def _lowest(
         reason[refused & (reason == "")] = text
     # rows that opened no wider keep their width to the last digit
     opening = np.where(width > rows.width.astype(np.float32), width, rows.width)
-    return np.minimum(z, np.maximum(widest, least)), opening.astype(np.float64), reason
+    # float32 ends a digit above some openings
+    opening = np.minimum(opening.astype(np.float64), gripper.opening)
+    return np.minimum(z, np.maximum(widest, least)), opening, reason
 
 
 def _widest(

@@ -203,6 +203,10 @@ class Detector:
         )
         return Detection(grasps, maps, milliseconds, card.name, continued, unused)
 
+    def for_frames(self, *, rgb: bool, depth: bool) -> Detector:
+        """What looks at frames that have these images: this detector, whatever they have."""
+        return self
+
     def warm_up(self, *, rgb: bool = True, depth: bool = True) -> None:
         """Look at a made-up frame, so that the first real one takes no longer than the next.
 
@@ -250,7 +254,8 @@ class BestDetector(Detector):
 
     def run(self, rgb: Image | None = None, depth: Image | None = None, **how: Any) -> Detection:
         """See :meth:`Detector.run`."""
-        return self._best(rgb is not None, depth is not None).run(rgb, depth, **how)
+        detector = self.for_frames(rgb=rgb is not None, depth=depth is not None)
+        return detector.run(rgb, depth, **how)
 
     def warm_up(self, *, rgb: bool = True, depth: bool = True) -> None:
         """Load the model for such frames, too; see :meth:`Detector.warm_up`.
@@ -258,9 +263,14 @@ class BestDetector(Detector):
         Raises:
             InputError: no shipped model takes them.
         """
-        self._best(rgb, depth).warm_up(rgb=rgb, depth=depth)
+        self.for_frames(rgb=rgb, depth=depth).warm_up(rgb=rgb, depth=depth)
 
-    def _best(self, rgb: bool, depth: bool) -> Detector:
+    def for_frames(self, *, rgb: bool, depth: bool) -> Detector:
+        """The best shipped model for such frames.
+
+        Raises:
+            InputError: no shipped model takes them.
+        """
         name = models.best(rgb=rgb, depth=depth)
         if name not in self._loaded:
             self._loaded[name] = load(name, **self._how)

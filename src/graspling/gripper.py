@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -185,6 +185,12 @@ class Gripper:
         """How far the fingertips stand out beyond the origin along the approach, metres."""
         return max(box.high[2] for box in self.fingers)
 
+    def either_way(self) -> Gripper:
+        """With the smallest boxes that hold it and itself half a turn about the approach further,
+        which for a grasp is the same: what is clear of them is clear of both."""
+        fingers = tuple(_either_way(box, along=False) for box in self.fingers)  # they are mirrored
+        return replace(self, fingers=fingers, palm=_either_way(self.palm, along=True))
+
     def finger_boxes(self, opening: float) -> tuple[Box, ...]:
         """The boxes of both fingers when the pads are ``opening`` metres apart.
 
@@ -200,6 +206,16 @@ class Gripper:
         right = [_span(box, box.low[0] + half, box.high[0] + half) for box in self.fingers]
         left = [_span(box, -box.high[0] - half, -box.low[0] - half) for box in self.fingers]
         return (*right, *left)
+
+
+def _either_way(box: Box, *, along: bool) -> Box:
+    """The box widened along y, and with ``along`` along x, to be its own half turn about z."""
+    half = [max(abs(box.low[axis]), abs(box.high[axis])) for axis in (0, 1)]
+    low, high = (
+        (sign * half[0] if along else end[0], sign * half[1], end[2])
+        for sign, end in ((-1, box.low), (1, box.high))
+    )
+    return Box(low, high)
 
 
 def shipped_grippers() -> list[str]:

@@ -1,8 +1,11 @@
 """Lens distortion of normalised image coordinates (x / z, y / z), there and back.
 
 Models: "brown_conrady", with OpenCV's 4, 5, 8, 12 or 14 coefficients k1 k2 p1 p2 k3 ... (ROS calls
-it plumb_bob or rational_polynomial); "equidistant", OpenCV's fish-eye with 4; and RealSense's
-"inverse_brown_conrady", whose five coefficients take distorted coordinates to straight ones.
+it plumb_bob or rational_polynomial); and "equidistant", OpenCV's fish-eye with 4.
+
+RealSense's "inverse_brown_conrady" and "modified_brown_conrady" are "brown_conrady" here: whatever
+the names say, its library distorts by these coefficients when it projects, with a formula that
+differs by hundredths of a pixel for the lenses of its cameras.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ Floats = NDArray[np.float64]
 COUNTS = {
     "brown_conrady": (4, 5, 8, 12, 14),
     "equidistant": (4,),
-    "inverse_brown_conrady": (4, 5),
 }
 _ALIASES = {
     "": "brown_conrady",
     "plumb_bob": "brown_conrady",
     "rational_polynomial": "brown_conrady",
+    "inverse_brown_conrady": "brown_conrady",
+    "modified_brown_conrady": "brown_conrady",
     "fisheye": "equidistant",
     "kannala_brandt4": "equidistant",
 }
@@ -57,10 +61,8 @@ def distort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Floa
     k = np.array(coefficients)
     if model == "equidistant":
         out = cv2.fisheye.distortPoints(flat[:, None], np.eye(3), k)
-    elif model == "inverse_brown_conrady":
-        out = _brown_inverse(flat, k)
     else:
-        return _brown(flat, k).reshape(np.shape(points))
+        out = _brown(flat, k)
     return np.asarray(out, np.float64).reshape(np.shape(points))
 
 
@@ -72,8 +74,6 @@ def undistort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Fl
     k = np.array(coefficients)
     if model == "equidistant":
         out = cv2.fisheye.undistortPoints(flat[:, None], np.eye(3), k)
-    elif model == "inverse_brown_conrady":
-        return _brown(flat, k).reshape(np.shape(points))
     else:
         out = _brown_inverse(flat, k)
     return np.asarray(out, np.float64).reshape(np.shape(points))

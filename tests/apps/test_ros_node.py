@@ -232,6 +232,7 @@ def test_it_tells_why_there_is_no_pose_and_not_with_every_frame(start):
     world, _ = start(top=1)
     listen = world.calls["camera_info"]
     world.calls["camera_info"] = ("CameraInfo", lambda message: None)
+    listen[1](camera_info(1.0, width=SIDE, height=SIDE, k=np.zeros(9)))  # nobody calibrated it
     send(world, 1.0, block())
     assert world.wait("~/poses", 1)[-1].poses == []
     k = np.array([FOCAL / 5, 0, 63.5, 0, FOCAL / 5, 63.5, 0, 0, 1])
@@ -242,7 +243,8 @@ def test_it_tells_why_there_is_no_pose_and_not_with_every_frame(start):
     send(world, 3.0, block())
     assert len(world.wait("~/poses", 3)[-1].poses) == 1
     told = [line for line in world.lines if line.startswith("no pose")]
-    assert told[0] == "no poses: its camera's intrinsics are not known; check the topic camera_info"
+    reason = "no poses: its camera's intrinsics are not known"
+    assert told[0] == f"{reason}; check that camera_info comes and its K is not 0"
     assert told[1].startswith("no pose of the followed grasp: too wide")
     assert len(told) == 2 and all(world.throttles[line] > 0 for line in told)
 
@@ -339,6 +341,28 @@ def test_only_the_newest_pair_waits():
     assert frame.time == pytest.approx(3.01) and frame.intrinsics is None
     assert frame.header.stamp.sec == 3
     assert frame.depth[60, 70] == pytest.approx(0.65)
+
+
+def test_depth_that_is_not_aligned_is_a_fault():
+    topics = Topics(colour=True, depth=True)
+    colour = image(np.zeros((SIDE, SIDE, 3), np.uint8), "rgb8", 1.0)
+    depth = image(block(), "16UC1", 1.0)
+    depth.header.frame_id = "camera_depth_optical_frame"
+    topics.on_colour(colour)
+    topics.on_depth(depth)
+    fault = next(topics.frames()).fault
+    assert "camera_depth_optical_frame" in fault and "camera_color_optical_frame" in fault
+    assert "aligned depth" in fault and "use_colour" in fault
+    alone = Topics(colour=False, depth=True)
+    alone.on_depth(depth)
+    assert not next(alone.frames()).fault
+
+
+def test_an_odd_camera_info_is_a_fault():
+    topics = Topics(colour=False, depth=True)
+    topics.on_info(camera_info(1.0, width=SIDE, height=SIDE, k=np.eye(3).ravel()))
+    topics.on_depth(image(block(), "16UC1", 1.0))
+    assert "no lens is that wide" in next(topics.frames()).fault
 
 
 def test_an_odd_image_is_a_fault():

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import pytest
 from toys import complaint
+
+from graspling.card import TrainedOn
+from graspling.datasets import open_dataset
 
 
 def test_evaluate_writes_what_was_measured(run, toy_model, labelled_folder, tmp_path):
@@ -20,6 +24,30 @@ def test_evaluate_writes_what_was_measured(run, toy_model, labelled_folder, tmp_
     assert set(asked.split()) <= set(found)
     assert "warning: toy was trained on 1 of these 8" in err
     assert cv2.imread(str(sheet)) is not None
+
+
+def test_what_the_weights_come_from_has_not_seen_the_part_that_is_recommended(
+    run, toy_model, labelled_folder
+):
+    split = open_dataset(f"folder:{labelled_folder}").split("image-wise")
+    fold = split.folds[0]
+    own = TrainedOn("folder", "", "image-wise", 0, split.hash, fold.train)
+    words = ["evaluate", "--data", f"folder:{labelled_folder}"]
+    for trained_on, said in (
+        (own, "it has not seen --split image-wise --fold 0 --part test"),
+        (replace(own, before={"": fold.test}), "judge it by other data"),
+        (replace(own, split_hash="of another"), "judge it by other data"),
+        (replace(own, split="unknown here"), "judge it by other data"),
+    ):
+        _, _, err = run(*words, "--model", toy_model(trained_on=trained_on))
+        assert f"({said})" in err
+
+
+def test_the_signs_of_the_rule_stand_in_the_tables(run, toy_model, labelled_folder):
+    words = ["evaluate", "--model", toy_model(), "--data", f"folder:{labelled_folder}"]
+    assert "angle < " in run(*words)[1] and "IoU > " in run(*words)[1]
+    out = run(*words, "--at-least")[1]
+    assert "angle <= " in out and "IoU >= " in out and "angle < " not in out
 
 
 def test_evaluate_one_part_of_a_split(run, toy_model, labelled_folder):
@@ -61,12 +89,13 @@ def test_nothing_is_written_over_what_is_read(run, toy_model, labelled_folder, t
 
 
 def test_compare_prints_the_difference(run, toy_model, labelled_folder):
-    status, out, _ = run(
+    status, out, err = run(
         "compare", toy_model("turned", angle=1.2), toy_model("straight"),
         "--data", f"folder:{labelled_folder}", "--repeats", 200, "--json", "-",
     )  # fmt: skip
     found = json.loads(out)
     assert status == 0 and found["difference"] > 0 and found["n_objects"] == 4
+    assert "4 objects that do not depend on each other: too few" in err
 
 
 @pytest.mark.parametrize("spec", ["nowhere", "cornell:/no/such/folder", "unknown:x"])

@@ -59,6 +59,26 @@ def test_a_part_of_a_split_carries_name_and_hash(toy_model, dataset):
     assert (found["split"], found["split_hash"], found["fold"]) == ("image-wise", split.hash, 1)
 
 
+def test_one_score_is_of_one_model(toy_model, dataset):
+    class Best:
+        """Takes another model for each of the first two frames, as images are missing in some."""
+
+        def __init__(self):
+            self.models = [load(toy_model("first")), load(toy_model("second"))]
+
+        @property
+        def card(self):
+            return self.models[0].card
+
+        def detect(self, *images, **how):
+            self.models.reverse()
+            return self.models[0].detect(*images, **how)
+
+    assert evaluate(Best(), dataset, ["f0"]).model == "second"
+    with pytest.raises(InputError, match=r"f1 is one for first, those before it for second.*name"):
+        evaluate(Best(), dataset, ["f0", "f1"])
+
+
 def test_another_rule_gives_another_score(toy_model, dataset):
     strict = evaluate(load(toy_model()), dataset, choose(dataset), rule=Rule(iou_only=True))
     assert strict.accuracy == 7 / 8

@@ -57,6 +57,17 @@ def test_images_of_one_object_count_as_one():
     assert few.interval[1] - few.interval[0] > 3 * (many.interval[1] - many.interval[0])
 
 
+def test_few_objects_prove_little():
+    one = paired_bootstrap([0, 1, 0, 1, 1], [1, 1, 0, 1, 1], ["a"] * 5, repeats=500)
+    assert one.p == 1 and one.interval == (-1, 1)
+    # of four objects all are better: a sign test says 0.125 at the best
+    four = paired_bootstrap([0.0] * 8, [1.0] * 8, [i // 2 for i in range(8)], repeats=500)
+    assert four.p == 0.125
+    # those that are alike in both models say nothing of which is better
+    alike = paired_bootstrap([0.0] * 8, [1.0] * 2 + [0.0] * 6, [i // 2 for i in range(8)])
+    assert alike.p == 1
+
+
 def test_the_seed_decides_the_numbers():
     a, b = np.arange(30) % 3 > 0, np.arange(30) % 4 > 0
     runs = [paired_bootstrap(a, b, list(range(30)), repeats=300, seed=s) for s in (5, 5, 6)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import resources
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,12 @@ from graspling.detector import Detection  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.evaluation.evaluate import Subset, choose  # noqa: E402
 from graspling.evaluation.rectangle import Rule  # noqa: E402
-from graspling.evaluation.robust import RobustResult, Row, evaluate_robust  # noqa: E402
+from graspling.evaluation.robust import (  # noqa: E402
+    RobustResult,
+    Row,
+    evaluate_robust,
+    own_gripper,
+)
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.simulation.generator import generate  # noqa: E402
 from graspling.simulation.manifest import Settings  # noqa: E402
@@ -85,6 +92,15 @@ def test_truth_tells_good_grasps_from_bad_ones(tmp_path):
     assert all(r.state == -1 for r in bad.rows)
     silent = evaluate_robust(Says([Grasps.empty()] * 9), dataset, subset, Sure(), **how)
     assert not any(r.found or r.held or r.robust for r in silent.rows)
+
+
+def test_data_are_judged_with_the_gripper_that_they_were_made_for(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(resources.files("graspling.grippers").joinpath("robotiq_2f85.yaml").read_text())
+    settings = Settings(1, seed=3, scene="single", views=1, gripper=str(mine))
+    generate(settings, tmp_path / "data", progress=False)
+    mine.unlink()  # the data know it in full
+    assert own_gripper(open_dataset(f"generated:{tmp_path / 'data'}")).opening == 0.085
 
 
 def test_only_generated_data_know_the_truth(tmp_path, labelled_folder):

@@ -144,6 +144,9 @@ class Says:
     def __init__(self, grasps: Grasps) -> None:
         self.grasps = grasps
 
+    def for_frames(self, **images):
+        return self
+
     def run(self, rgb, depth, *, top=1, focal=None, threshold=None, **how):
         self.asked, self.threshold = top, threshold
         return Detection(self.grasps.top(top), np.zeros((4, 0, 0)), {"network": 1.0}, "says")
@@ -195,6 +198,24 @@ def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
         len(ReRanked(Says(Grasps.empty()), Likes(0.05), PANDA).detect(None, depth, focal=focal))
         == 0
     )
+
+
+def test_the_best_shipped_model_is_ranked_with_a_threshold_from_the_first_frame_on(table):
+    depth, focal, _ = table
+    grey = np.full((*depth.shape, 3), 90, np.uint8)
+    detector = open_detector(None, rerank=True)
+    assert (detector.run(grey, depth, focal=focal, threshold=0.3).grasps.quality > 0.3).all()
+
+
+def test_colour_that_is_not_looked_at_is_named(exported, table):
+    folder, *_ = exported
+    depth, focal, _ = table
+    grey = np.full((*depth.shape, 3), 90, np.uint8)
+    one = open_detector(folder / "grasp.onnx")
+    ranked = open_detector("graspling_s-generated-depth", rerank=True)
+    for detector in (one, ranked):
+        assert detector.run(grey, depth, focal=focal).unused == ("rgb",)
+        assert detector.run(None, depth, focal=focal).unused == ()
 
 
 def test_fallback_asks_the_slow_one_only_when_needed(table, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sim_blocks as blocks
@@ -9,7 +11,7 @@ import sim_blocks as blocks
 from graspling.gripper import Gripper
 from graspling.simulation.trial import TrialResult, TrialSettings, TrialWorld
 
-pytest.importorskip("mujoco", reason="trials need MuJoCo: pip install 'graspling[sim]'")
+mujoco = pytest.importorskip("mujoco", reason="trials need MuJoCo: pip install 'graspling[sim]'")
 
 PANDA = Gripper.load("panda")
 BOX = blocks.box(0.04, 0.06, 0.05)
@@ -27,6 +29,17 @@ def test_a_good_grasp_holds(name: str, angle: float) -> None:
     result = there.execute(blocks.above(0, 0, 0.025, angle), 0.075, target=0)
     assert result.held and result.cause == "held" and result.object == 0
     assert result.max_approach_force < 1
+
+
+def test_warnings_of_the_physics_leave_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = world(BOX)
+    there.execute(blocks.above(0, 0, 0.025), 0.075)
+    there.data.qpos[:] = np.nan
+    mujoco.mj_step(there.model, there.data)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_finger_on_the_object_is_a_failure() -> None:

@@ -13,29 +13,32 @@ pytest.importorskip("rosbags", reason="rosbags is not installed (extra ros)")
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from graspling.apps.locate import lack_for_poses
 from graspling.camera import Intrinsics
+from graspling.cli.camera import CameraFile
 from graspling.errors import InputError
-from graspling.sources import Calibration, open_source
+from graspling.sources import Calibration, Frame, open_source
 from graspling.sources.bag import Bag
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 COLOUR = "/camera/color/image_raw"
 DEPTH = "/camera/aligned_depth_to_color/image_raw"
+UNALIGNED = "/camera/depth/image_rect_raw"
 INFO = "/camera/color/camera_info"
 T = STORE.types
 
 
-def stamp(time: float):
+def stamp(time: float, frame: str = "camera"):
     nanoseconds = round(time * 1e9)
     time_type = T["builtin_interfaces/msg/Time"]
     where = T["std_msgs/msg/Header"]
-    return where(time_type(nanoseconds // 10**9, nanoseconds % 10**9), "camera")
+    return where(time_type(nanoseconds // 10**9, nanoseconds % 10**9), frame)
 
 
-def image(time: float, array: np.ndarray, encoding: str):
+def image(time: float, array: np.ndarray, encoding: str, frame: str = "camera"):
     rows = np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint8)
     return T["sensor_msgs/msg/Image"](
-        stamp(time), *array.shape[:2], encoding, 0, rows.shape[1], rows.ravel()
+        stamp(time, frame), *array.shape[:2], encoding, 0, rows.shape[1], rows.ravel()
     )
 
 
@@ -78,7 +81,7 @@ def recording(count: int = 4, offset: float = 0.003, encoding: str = "rgb8"):
         messages.append((DEPTH, time + 0.01, image(time + offset, depth(number), "16UC1")))
         messages.append((INFO, time + 0.025, info(time)))
         # the unaligned depth and the grey stereo pair that a RealSense records, too
-        messages.append(("/camera/depth/image_rect_raw", time, image(time, depth(99), "16UC1")))
+        messages.append((UNALIGNED, time, image(time, depth(99), "16UC1")))
         messages.append(
             ("/camera/infra1/image_rect_raw", time, image(time, depth(1) // 4, "mono8"))
         )
@@ -114,7 +117,7 @@ def test_topics_can_be_named_and_left_out(tmp_path: Path):
     path = write(tmp_path / "bag", recording(encoding="bgr8"), StoragePlugin.MCAP)
     (frame, *_) = open_source(f"{path},depth=none").frames()
     assert frame.depth is None and tuple(frame.rgb[0, 0]) == (0, 0, 200)
-    (frame, *_) = open_source(f"bag:{path},colour=none,depth=/camera/depth/image_rect_raw").frames()
+    (frame, *_) = open_source(f"bag:{path},colour=none,depth={UNALIGNED}").frames()
     assert frame.rgb is None and frame.depth[0, 0] == pytest.approx(0.699)
     assert frame.intrinsics is None  # no camera_info was recorded beside that depth
     mine = Intrinsics(1, 2, 3, 4, 64, 48)
@@ -155,6 +158,51 @@ def test_of_several_colour_topics_one_must_be_named(tmp_path: Path):
     with pytest.raises(InputError, match="several topics hold colour: /left/image, /right/image"):
         Bag(path)
     assert len(list(Bag(path, colour="/left/image").frames())) == 1
+
+
+def test_depth_that_is_not_aligned_is_refused_unless_it_is_registered(tmp_path: Path):
+    messages = [
+        (COLOUR, 1.0, image(1.0, rgb(1), "rgb8", "camera_color_optical_frame")),
+        (UNALIGNED, 1.0, image(1.0, depth(1), "16UC1", "camera_depth_optical_frame")),
+    ]
+    path = write(tmp_path / "bag", messages, StoragePlugin.MCAP)
+
+    def only(options: str = "", camera: dict | None = None) -> Frame:
+        file = CameraFile.from_dict(camera or {})
+        known = Calibration(None, file.intrinsics, file.register)  # as graspling watch does
+        (frame,) = open_source(f"{path}{options}", known).frames()
+        return frame
+
+    fault = only().fault
+    assert "camera_depth_optical_frame" in fault and "camera_color_optical_frame" in fault
+    assert only(camera={"depth_unit": "mm"}).fault == fault
+    # what the fault tells the user to do
+    assert all(word in fault for word in ("depth=none", "--camera", "colour_from_depth"))
+    assert only(",depth=none").rgb is not None
+    assert only(",colour=none").depth is not None
+    mine = Intrinsics(60, 60, 31.5, 23.5, 64, 48).to_dict()
+    nearer = np.eye(4)
+    nearer[2, 3] = -0.1
+    both = {"colour": mine, "depth": mine, "colour_from_depth": nearer.tolist()}
+    assert only(camera=both).depth[24, 32] == pytest.approx(0.501)
+    # intrinsics alone say that colour and depth fit
+    assert only(camera=mine).depth[24, 32] == pytest.approx(0.601)
+
+
+def test_a_camera_that_nobody_calibrated_gives_frames_without_intrinsics(tmp_path: Path):
+    known = info(1.0)
+    known.k[:] = 0
+    messages = [
+        (COLOUR, 1.0, image(1.0, rgb(1), "rgb8")),
+        (DEPTH, 1.0, image(1.0, depth(1), "16UC1")),
+        (INFO, 1.0, known),
+    ]
+    (frame,) = Bag(write(tmp_path / "bag", messages, StoragePlugin.MCAP)).frames()
+    assert not frame.fault and frame.intrinsics is None
+    assert lack_for_poses(frame) == "its camera's intrinsics are not known"
+    known.k[:] = np.eye(3).ravel()
+    (frame,) = Bag(write(tmp_path / "odd", messages, StoragePlugin.MCAP)).frames()
+    assert "no lens is that wide" in frame.fault
 
 
 def test_an_odd_image_is_the_fault_of_its_frame_alone(tmp_path: Path):

@@ -73,6 +73,18 @@ def test_a_damaged_image_is_the_fault_of_its_frame_alone(tmp_path: Path):
     assert frames[0].shape != frames[2].shape  # frames may change their size
 
 
+def test_a_large_folder_is_sorted_out_in_linear_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(200):
+        (tmp_path / f"{number}_rgb.png").touch()
+        (tmp_path / f"{number}_depth.png").touch()
+    compared, plain = [], Path.__eq__
+    monkeypatch.setattr(Path, "__eq__", lambda *both: compared.append(1) or plain(*both))
+    assert len(Folder(tmp_path)) == 200
+    assert len(compared) < 1000
+
+
 def test_folders_without_frames_are_refused(tmp_path: Path):
     (tmp_path / "note.txt").write_text("x")
     with pytest.raises(InputError, match="holds no images"):

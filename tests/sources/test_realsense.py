@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -15,12 +16,15 @@ from graspling.sources.base import SourceLost
 from graspling.sources.realsense import RealSense
 from graspling.sources.stream import Patience, Stream
 
+Script = list[int | tuple[int, int]] | None
+
 
 class FakeCamera(ModuleType):
     """Of pyrealsense2 what the source uses. Each start of a pipeline gives the next list of
-    frame numbers; after the last of them the camera is gone. A list that is None cannot start."""
+    frame numbers (of colour and depth, or one for both); after the last of them the camera is gone.
+    A list that is None cannot start."""
 
-    def __init__(self, *scripts: list[int] | None) -> None:
+    def __init__(self, *scripts: Script) -> None:
         super().__init__("pyrealsense2")
         self.scripts, self.starts, self.stops = scripts, 0, 0
         self.configured: list[tuple] = []
@@ -63,12 +67,13 @@ class FakeCamera(ModuleType):
             def wait_for_frames(self, timeout):
                 if not self.left:
                     raise RuntimeError("Frame didn't arrive within 5000")
-                number = self.left.pop(0)
-                depth = np.full((48, 64), 1000 + number, np.uint16)
-                colour = np.full((48, 64, 3), (200, number, 0), np.uint8)
+                numbers = self.left.pop(0)
+                first, second = numbers if isinstance(numbers, tuple) else (numbers, numbers)
+                colour = np.full((48, 64, 3), (200, first, 0), np.uint8)
+                depth = np.full((48, 64), 1000 + second, np.uint16)
                 return SimpleNamespace(
-                    get_depth_frame=lambda: None if number == 0 else picture(depth, number),
-                    get_color_frame=lambda: picture(colour, number),
+                    get_color_frame=lambda: picture(colour, first),
+                    get_depth_frame=lambda: None if second == 0 else picture(depth, second),
                 )
 
             def stop(self):
@@ -90,7 +95,7 @@ class FakeCamera(ModuleType):
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch):
-    def put(*scripts: list[int] | None) -> FakeCamera:
+    def put(*scripts: Script) -> FakeCamera:
         camera = FakeCamera(*scripts)
         monkeypatch.setitem(sys.modules, "pyrealsense2", camera)
         return camera
@@ -116,13 +121,21 @@ def test_colour_and_registered_depth(install):
     assert ("align", "color") in camera.configured
 
 
+def test_an_old_image_is_not_paired_with_a_new_one(install):
+    """Where one of a pair was dropped, the library gives the one before it once more."""
+    install([(1, 11), (2, 11), (3, 13), (3, 14), (4, 15), (5, 15), (5, 16)])
+    frames = RealSense().frames()
+    pairs = [(int(f.rgb[0, 0, 1]), round(f.depth[0, 0] / 0.0005) - 1000) for f in islice(frames, 4)]
+    assert pairs == [(1, 11), (3, 13), (4, 15), (5, 16)]
+
+
 def test_the_lens_and_the_order_of_the_colours_are_told_by_the_camera(install):
     camera = install([1, 2])
     camera.coeffs, camera.colours = [0.1, -0.2, 0.0, 0.0, 0.05], "bgr8"
     camera.model = "distortion.inverse_brown_conrady"
     frame = next(RealSense().frames())
     assert frame.intrinsics.distortion == tuple(camera.coeffs)
-    assert frame.intrinsics.distortion_model == "inverse_brown_conrady"
+    assert frame.intrinsics.distortion_model == "brown_conrady"
     assert frame.rgb[0, 0].tolist() == [0, 1, 200]
     camera.model = "distortion.ftheta"
     with pytest.raises(InputError, match="ftheta.*--camera"):

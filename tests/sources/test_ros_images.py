@@ -5,10 +5,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ros_fakes import camera_info, compressed, image
+from ros_fakes import camera_info, compressed, header, image
 
 from graspling.errors import InputError
-from graspling.sources.ros_images import depth_of, intrinsics_of, is_depth, rgb_of, stamp_seconds
+from graspling.sources.ros_images import (
+    check_aligned,
+    depth_of,
+    intrinsics_of,
+    is_depth,
+    rgb_of,
+    stamp_seconds,
+)
 
 GENERATOR = np.random.default_rng(0)
 RGB = GENERATOR.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -115,8 +122,25 @@ def test_intrinsics():
     # a rectified image has the intrinsics of P, whatever the lens was
     camera = intrinsics_of(camera_info(d=np.array([0.1, 0, 0, 0, 0])), rectified=True)
     assert (camera.fx, camera.cx, camera.cy) == (55, 30, 22)
-    with pytest.raises(InputError, match="not calibrated"):
-        intrinsics_of(camera_info(k=np.zeros(9)))
+    with pytest.raises(InputError, match="fy is .* expected above 0"):
+        intrinsics_of(camera_info(k=np.array([60.0, 0, 31.5, 0, 0, 23.5, 0, 0, 1])))
+
+
+def test_a_camera_that_nobody_calibrated_has_no_intrinsics():
+    assert intrinsics_of(camera_info(k=np.zeros(9))) is None
+    assert intrinsics_of(camera_info(p=np.zeros(12))) is not None
+    assert intrinsics_of(camera_info(p=np.zeros(12)), rectified=True) is None
+
+
+def test_colour_and_depth_of_two_cameras_are_refused():
+    colour, depth = (image(np.zeros((5, 7), np.uint8), "mono8") for _ in range(2))
+    for same in ("camera_color_optical_frame", "/camera_color_optical_frame", ""):
+        depth.header = header(0.0, same)  # ROS 1 allowed a slash; no name says nothing
+        check_aligned(colour, depth, "look")
+        check_aligned(depth, colour, "look")
+    depth.header = header(0.0, "camera_depth_optical_frame")
+    with pytest.raises(InputError, match="camera_depth_.*camera_color_.*; look"):
+        check_aligned(colour, depth, "look")
 
 
 def test_region_and_binning_of_a_message_are_followed():

@@ -16,7 +16,15 @@ from graspling.errors import InputError
 from graspling.poses import GraspPoses
 from graspling.sources.base import Frame, Source
 from graspling.sources.match import Match, Matcher
-from graspling.sources.ros_images import depth_of, intrinsics_of, rgb_of, stamp_seconds
+from graspling.sources.ros_images import (
+    check_aligned,
+    depth_of,
+    intrinsics_of,
+    rgb_of,
+    stamp_seconds,
+)
+
+_REMEDY = "take the topic of the aligned depth, or set use_colour or use_depth to false"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +38,8 @@ class Topics(Source):
     """Image messages as a source: the callbacks of the subscriptions fill it from any thread.
 
     Args:
-        colour, depth: which of the two are used; both are matched by their time stamps.
+        colour, depth: which of the two are used; both are matched by their time stamps, and must be
+            of the same frame: depth with the pixels of the colour image.
         slop: largest difference of the stamps, seconds.
         rectified: the images were rectified, so P of camera_info holds.
     """
@@ -97,6 +106,8 @@ class Topics(Source):
         try:
             rgb = None if match.first is None else rgb_of(match.first)
             depth = None if match.second is None else depth_of(match.second)
+            if self._both:
+                check_aligned(match.first, match.second, _REMEDY)
             info = self._info
             camera = None if info is None else intrinsics_of(info, rectified=self._rectified)
         except InputError as error:
@@ -111,7 +122,8 @@ def why_no_pose(answer: Answer) -> str:
         return ""
     lack = lack_for_poses(answer.frame)
     if lack:
-        remedy = "use_depth" if answer.frame.depth is None else "the topic camera_info"
+        no_depth = answer.frame.depth is None
+        remedy = "use_depth" if no_depth else "that camera_info comes and its K is not 0"
         return f"no poses: {lack}; check {remedy}"
     if answer.poses is None or not len(answer.poses) or answer.poses.valid[0]:
         return ""

@@ -68,8 +68,10 @@ def _tile(
     for a, b in zip(seen, there, strict=True):
         start = (a + 0.5) * scale - 0.5
         end = start + np.clip((b - a) * scale * _ZOOM, -_TILE, _TILE)
-        p, q = (tuple(int(v) for v in np.rint(point * 8)) for point in (start, end))
-        cv2.line(out, p, q, _THERE, 1, cv2.LINE_AA, 3)
+        p = tuple(int(v) for v in np.rint(start * 8))
+        if np.isfinite(end).all():  # a pose that is all wrong has the board behind the camera
+            q = tuple(int(v) for v in np.rint(end * 8))
+            cv2.line(out, p, q, _THERE, 1, cv2.LINE_AA, 3)
         cv2.circle(out, p, 24, _SEEN, 1, cv2.LINE_AA, 3)
     colour = (0, 110, 0) if kept else (200, 0, 0)
     cv2.rectangle(out, (0, 0), (_TILE - 1, 20), (255, 255, 255), -1)

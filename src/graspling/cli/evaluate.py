@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shlex
 import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from graspling.card import TrainedOn
+from graspling.card import Card
 from graspling.cli.output import (
     model_files,
     progress,
@@ -87,7 +88,7 @@ class Judging:
         if result.trained_on:
             warn(
                 f"{result.model} was trained on {result.trained_on} of these {result.n} images; "
-                f"the score says little about new ones ({_unseen(detector.card.trained_on)})"
+                f"the score says little about new ones ({_unseen(detector.card, dataset)})"
             )
         left_out = len(result.unlabelled) - result.silence.n
         if left_out:
@@ -97,11 +98,21 @@ class Judging:
         return result
 
 
-def _unseen(trained: TrainedOn) -> str:
-    """What to judge a model by that it has not seen."""
-    if not trained.split:
-        return f"it learned from all of its {trained.data} data: judge it by other data"
-    return f"it has not seen --split {trained.split} --fold {trained.fold or 0} --part test"
+_FEW = 10  # objects: an interval by resampling fewer is too narrow
+
+
+def _unseen(card: Card, dataset: Dataset) -> str:
+    """What to judge a model by that it has not seen: its own test part, if it is one of these data
+    and nothing that the weights come from has seen it either."""
+    trained = card.trained_on
+    if trained.split:
+        with contextlib.suppress(InputError):  # these data have no such split
+            split = dataset.split(trained.split)
+            number = trained.fold or 0
+            test = split.fold(number).test
+            if split.hash == trained.split_hash and not trained.count(dataset.identity, test):
+                return f"it has not seen --split {trained.split} --fold {number} --part test"
+    return "judge it by other data"
 
 
 @dataclass(frozen=True)
@@ -125,8 +136,8 @@ class Evaluate(Judging):
     """Detector for frames whose grasp is not robust: prop_gqcnn or a model."""
     refine: bool = False
     """Sampling goes on with the cross-entropy method."""
-    gripper: Text = "panda"
-    """Name or YAML file."""
+    gripper: Text = ""
+    """Name or YAML file; by default that of generated data, else panda."""
     focal: Number = None
     """Of frames without intrinsics, pixels."""
     distance: Number = None
@@ -217,8 +228,10 @@ def report(result: Result) -> str:
     where = subset.split
     if subset.split_hash:
         where += f" ({subset.split_hash}), fold {subset.fold}, {subset.part}"
-    angles = table(["angle <", *result.by_angle()], [["accuracy", *result.by_angle().values()]])
-    ious = table(["IoU >", *result.by_iou()], [["accuracy", *result.by_iou().values()]])
+    less, more = ("<=", ">=") if result.rule.at_least else ("<", ">")
+    by_angle, by_iou = result.by_angle(), result.by_iou()
+    angles = table([f"angle {less}", *by_angle], [["accuracy", *by_angle.values()]])
+    ious = table([f"IoU {more}", *by_iou], [["accuracy", *by_iou.values()]])
     return "\n".join(
         [
             f"model     {result.model}, seed {result.seed}",
@@ -288,4 +301,9 @@ def compare(options: Compare) -> None:
         f"p = {found.difference.p:.4f}; {found.difference.n} images of "
         f"{found.difference.n_objects} objects",
     ]
+    if found.difference.n_objects < _FEW:
+        warn(
+            f"the images show {found.difference.n_objects} objects that do not depend on each "
+            "other: too few to tell models apart; judge them by more objects"
+        )
     say("\n".join(lines), json_target=options.json)

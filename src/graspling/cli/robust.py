@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graspling.cli.output import progress, say, table, warn, write_json
 from graspling.errors import InputError
 from graspling.evaluation.calibration import reliability_diagram
-from graspling.evaluation.robust import RobustResult, evaluate_robust
+from graspling.evaluation.robust import RobustResult, evaluate_robust, own_gripper
 from graspling.gripper import Gripper
 from graspling.pictures import write_picture
 from graspling.robust.critic import DEFAULT, OnnxCritic
@@ -26,13 +26,14 @@ def evaluate(options: Evaluate, command: str) -> None:
         labelled = [i for i in subset.ids if len(dataset.labels(i).grasps or ())]
         subset = replace(subset, ids=tuple(labelled[: options.limit]))
     critic = options.critic or DEFAULT
+    gripper = Gripper.load(options.gripper) if options.gripper else own_gripper(dataset)
     detector = open_detector(
         options.model or None,
         critic=critic,
         rerank=options.rerank,
         fallback=options.fallback,
         refined=options.refine,
-        gripper=options.gripper,
+        gripper=gripper,
         threads=options.threads,
         backend=options.backend,
     )
@@ -41,7 +42,7 @@ def evaluate(options: Evaluate, command: str) -> None:
         dataset,
         subset,
         OnnxCritic(critic, threads=options.threads),
-        gripper=Gripper.load(options.gripper),
+        gripper=gripper,
         truth=options.truth,
         rule=options.rule(),
         focal=options.focal,
@@ -76,6 +77,7 @@ def report(result: RobustResult, document: dict[str, Any]) -> str:
     lines = [
         f"model     {result.model}",
         f"critic    {result.critic}, robust from {document['robust_from']:g}",
+        f"gripper   {result.gripper}",
         f"data      {result.data}, {result.subset.split}: {document['n']} images",
         f"rule      {result.rule}; jaw: {document['jaw_rule']}",
         f"rectangle {words(document['rectangle'])}",

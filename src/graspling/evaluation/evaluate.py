@@ -230,6 +230,7 @@ def evaluate(
         InputError: the data lack what the model needs, or no image has a label.
     """
     chosen = subset if isinstance(subset, Subset) else Subset(tuple(subset))
+    one = OneModel(detector)
     judged: list[Judged] = []
     unlabelled: list[str] = []
     quiet: list[int] = []
@@ -237,10 +238,12 @@ def evaluate(
         sample = dataset[sample_id]
         if sample.grasps is not None and len(sample.grasps):
             judged.append(judge(detector, sample, dataset.jaw_rule))
+            one.check(sample_id)
             continue
         unlabelled.append(sample_id)
         if nothing_to_grasp(sample):
             found = detector.detect(sample.rgb, sample.depth, top=10, focal=sample.focal)
+            one.check(sample_id)
             quiet.append(len(found))
     if not judged:
         raise InputError(f"none of the {len(chosen.ids)} images has a label to judge by")
@@ -253,11 +256,34 @@ def evaluate(
         model=card.name,
         seed=card.seed,
         crop=card.preparation.crop,
-        trained_on=card.trained_on.count(dataset.identity, [one.id for one in judged]),
+        trained_on=card.trained_on.count(dataset.identity, [image.id for image in judged]),
         data=dataset.name,
         jaw_rule=dataset.jaw_rule,
         silence=Silence(len(quiet), quiet.count(0), sum(quiet)),
     )
+
+
+class OneModel:
+    """Sees to it that one score is of one model: without a name, the best one for the images of a
+    frame is taken, and frames may differ in what they hold."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._name = ""
+
+    def check(self, sample_id: str) -> None:
+        """To be called after each frame.
+
+        Raises:
+            InputError: another model answered than before.
+        """
+        name = self._detector.card.name
+        if self._name and name != self._name:
+            raise InputError(
+                f"{sample_id} is one for {name}, those before it for {self._name}, since images "
+                "are missing in some; one score would be of both: name a model (--model)"
+            )
+        self._name = name
 
 
 def nothing_to_grasp(sample: Sample) -> bool:

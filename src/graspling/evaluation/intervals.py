@@ -39,8 +39,9 @@ class Difference:
 
     Attributes:
         difference: mean of b - a over images.
-        interval: 95 % bootstrap interval of it.
-        p: two-sided bootstrap p-value of "no difference", in (0, 1].
+        interval: 95 % bootstrap interval of it; (-1, 1), all that verdicts can be, with one object.
+        p: two-sided bootstrap p-value of "no difference", in (0, 1], never below what exchanging
+            the models object by object could reach: 2 / 2^(objects on which they differ).
         n: images.
         n_objects: objects, the unit that is resampled.
     """
@@ -98,10 +99,14 @@ def paired_bootstrap(
     means[np.abs(means) < 1e-12] = 0.0
     low, high = np.quantile(means, [0.025, 0.975])
     tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
+    # Drawing a few objects again and again finds little that is not among them.
+    if len(sums) == 1:
+        low, high = -1.0, 1.0
+    differing = int(np.count_nonzero(np.abs(sums) > 1e-12))
     return Difference(
         difference=float(gain.mean()),
         interval=(float(low), float(high)),
-        p=min(1.0, 2 * (int(tail) + 1) / (repeats + 1)),
+        p=min(1.0, max(2 * (int(tail) + 1) / (repeats + 1), 2.0 ** (1 - differing))),
         n=len(gain),
         n_objects=len(sums),
     )

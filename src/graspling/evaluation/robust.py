@@ -22,7 +22,7 @@ from graspling.datasets.sample import Dataset, Sample
 from graspling.detector import Detector
 from graspling.errors import InputError
 from graspling.evaluation.calibration import Calibration, calibration
-from graspling.evaluation.evaluate import Subset
+from graspling.evaluation.evaluate import OneModel, Subset
 from graspling.evaluation.intervals import wilson
 from graspling.evaluation.rectangle import JAW_RULES, Rule, correct
 from graspling.frames import check_depth
@@ -207,15 +207,14 @@ def evaluate_robust(
     Raises:
         InputError: a frame has no depth or no focal length; truth is asked of other data.
     """
-    hand = gripper or Gripper.load(
-        dataset.manifest.settings.gripper if isinstance(dataset, Generated) else "panda"
-    )
+    hand = gripper or own_gripper(dataset)
     tell: _Judge | None = None
     if truth != "none":
         if not isinstance(dataset, Generated):
             raise InputError(f"{dataset.name}: only generated data know the scene behind a frame")
         tell = _teller(dataset, hand, truth, seed)
     rows: list[Row] = []
+    one = OneModel(detector)
     for sample_id in progress(subset.ids) if progress else subset.ids:
         sample = dataset[sample_id]
         if sample.grasps is None or not len(sample.grasps):
@@ -224,6 +223,7 @@ def evaluate_robust(
         start = perf_counter()
         detection = detector.run(sample.rgb, depth, top=1, threshold=0.0, focal=f)
         spent = (perf_counter() - start) * 1e3
+        one.check(sample_id)
         grasp = detection.grasps
         owner = sample.object_id or sample_id
         if not len(grasp):
@@ -239,6 +239,13 @@ def evaluate_robust(
         raise InputError(f"none of the {len(subset.ids)} images has a label to judge by")
     names = (detector.card.name, critic.card.name, dataset.name)
     return RobustResult(tuple(rows), rule or Rule(), *names, subset, hand.name, seed)
+
+
+def own_gripper(dataset: Dataset) -> Gripper:
+    """The gripper that data were made for: of generated ones theirs, else panda."""
+    if isinstance(dataset, Generated):
+        return Gripper.from_dict(dataset.manifest.described["gripper"])
+    return Gripper.load("panda")
 
 
 def _camera(sample: Sample, focal: float | None, distance: float | None) -> tuple[Any, float]:

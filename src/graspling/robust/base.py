@@ -122,7 +122,8 @@ class RobustDetector(Detector):
             "network": (answered - prepared) * 1e3,
             "decode": (done - answered) * 1e3,
         }
-        return RobustDetection(grasps, NO_MAPS, milliseconds, self._card.name, z=z)
+        unused = () if rgb is None else ("rgb",)
+        return RobustDetection(grasps, NO_MAPS, milliseconds, self._card.name, unused=unused, z=z)
 
     def _find(
         self, depth: NDArray[np.float32], roi: Roi | None, focal: float

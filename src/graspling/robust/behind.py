@@ -50,7 +50,8 @@ class ReRanked(RobustDetector):
         many = max(top, _CANDIDATES)
         own_limit = None
         if threshold is not None:
-            own_limit = min(check_threshold(threshold), self.inner.card.threshold)
+            inner = self.inner.for_frames(rgb=rgb is not None, depth=True)
+            own_limit = min(check_threshold(threshold), inner.card.threshold)
         found = self.inner.run(rgb, depth, top=many, threshold=own_limit, focal=focal, **how)
         start = perf_counter()
         own = found.z if isinstance(found, RobustDetection) else None
@@ -61,7 +62,8 @@ class ReRanked(RobustDetector):
             order = order[p[order] > threshold]
         grasps = rated(found.grasps, p)[order]
         milliseconds = {**found.milliseconds, "critic": (perf_counter() - start) * 1e3}
-        return RobustDetection(grasps, found.maps, milliseconds, self.card.name, z=z[order])
+        name, unused = self.card.name, found.unused
+        return RobustDetection(grasps, found.maps, milliseconds, name, unused=unused, z=z[order])
 
     def detect(self, rgb: Any = None, depth: Any = None, **how: Any) -> Grasps:
         """See :meth:`RobustDetector.detect`."""

@@ -125,7 +125,7 @@ def open_detector(
     rerank: bool = False,
     fallback: str | Path = "",
     refined: bool = False,
-    gripper: str | Path = "panda",
+    gripper: Gripper | str | Path = "panda",
     threads: int = 1,
     **loading: Any,
 ) -> Detector:
@@ -137,6 +137,7 @@ def open_detector(
         rerank: put the grasps in the critic's order.
         fallback: detector for frames whose grasp is not robust: "prop_gqcnn" or a model.
         refined: sampling goes on with the cross-entropy method.
+        gripper: that grasps are for; or its name or YAML file.
         loading: other arguments of :func:`graspling.load`.
 
     Raises:
@@ -149,7 +150,7 @@ def open_detector(
         raise InputError(f"--refine goes on with sampling: it needs the model {SAMPLING}")
     precision = loading.get("precision")
     check_precision(precision)
-    hand = Gripper.load(gripper)
+    hand = gripper if isinstance(gripper, Gripper) else Gripper.load(gripper)
     judge_of: list[OnnxCritic] = []
 
     def the_critic() -> OnnxCritic:

@@ -144,12 +144,7 @@ class TrialWorld:
             retreat: how far above its goal the gripper starts, metres.
         """
         goal = np.asarray(pose, dtype=np.float64)
-        # a warning would go into a file in the user's folder; it is in the result instead
-        self._mujoco.set_mju_user_warning(lambda message: None)
-        try:
-            result = self._execute(goal, min(width, self.gripper.opening), target, retreat)
-        finally:
-            self._mujoco.set_mju_user_warning(None)
+        result = self._execute(goal, min(width, self.gripper.opening), target, retreat)
         if any(warning.number for warning in self.data.warning):
             return TrialResult(False, result.max_approach_force, "unstable", -1)
         return result

@@ -37,7 +37,7 @@ def import_mujoco() -> Any:
     except ImportError:
         raise MissingExtraError("mujoco", "sim") from None
     # else a warning is written to a file in the current folder; what is unstable is found by its
-    # speed and removed
+    # speed and removed, and a trial says so in its result
     mujoco.set_mju_user_warning(_ignore)
     return mujoco
 

@@ -12,11 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graspling.camera import Intrinsics
 from graspling.errors import InputError, MissingExtraError
 from graspling.sources.base import Frame, Register, Source
 from graspling.sources.match import Match, Matcher
 from graspling.sources.ros_images import (
+    check_aligned,
     depth_of,
     intrinsics_of,
     is_depth,
@@ -28,12 +32,18 @@ _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _INFO = "sensor_msgs/msg/CameraInfo"
 _RECTIFIED = re.compile(r"(?<![a-z])rect(ified)?(?![a-z])")  # in a topic; not in /direct
 
+_REMEDY = (
+    "name or record the aligned depth topic, leave one of the two out (depth=none), or give "
+    "--camera FILE with colour, depth and colour_from_depth"
+)
+
 
 class Bag(Source):
     """The frames of a recording: colour and depth matched by the time stamps in their headers.
 
     Depth must show the pixels of the colour image (``aligned_depth_to_color`` of a RealSense), or
-    be registered to them.
+    be registered to them. A frame whose headers name two cameras is a fault, unless ``register`` is
+    given, or ``intrinsics``, which hold for both.
     What is not named is looked for: an image topic that holds colour, one that holds depth
     (aligned depth first), and the ``camera_info`` beside the colour (or the only image).
 
@@ -104,9 +114,7 @@ class Bag(Source):
         name = f"{match.time:.6f}"
         try:
             rgb = None if match.first is None else rgb_of(match.first)
-            depth = None if match.second is None else depth_of(match.second)
-            if depth is not None and self._register is not None:
-                depth = self._register(depth)
+            depth = None if match.second is None else self._depth_of(match)
             intrinsics = self._intrinsics
             if intrinsics is None and info is not None:
                 rectified = _RECTIFIED.search(self.colour or self.depth) is not None
@@ -114,6 +122,15 @@ class Bag(Source):
         except InputError as error:
             return Frame(name, time=match.time, fault=str(error))
         return Frame(name, rgb, depth, match.time, intrinsics)
+
+    def _depth_of(self, match: Match[Any, Any]) -> NDArray[np.float32]:
+        """(H, W) metres with the pixels of the colour image, where there is one."""
+        read = depth_of(match.second)
+        depth = read if self._register is None else self._register(read)
+        # a camera file without a registration gives back what it got
+        if depth is read and match.first is not None and self._intrinsics is None:
+            check_aligned(match.first, match.second, _REMEDY)
+        return depth
 
     def _first_info(self, reader: Any) -> Any:
         """So that the very first image has its camera_info, which may come a moment after it."""

@@ -74,7 +74,7 @@ def _find(root: Path) -> list[FramePaths]:
     else:
         files = _images(root)
         depth = [file for file in files if is_depth(file)]
-        colour = [file for file in files if file not in depth]
+        colour = [file for file in files if not is_depth(file)]
     if not colour and not depth:
         raise InputError(
             f"{root}: holds no images; expected colour (PNG, JPEG), depth (PNG with depth in its "

@@ -77,7 +77,7 @@ class RealSense(Source):
             if self._recorded:
                 device.as_playback().set_real_time(False)
             align = rs.align(rs.stream.color)
-            number, shown = 0, -1
+            number, shown = 0, (-1, -1)
             while True:
                 try:
                     both = align.process(pipeline.wait_for_frames(_WAIT))
@@ -86,10 +86,14 @@ class RealSense(Source):
                         return  # the library does not tell the end from a fault
                     raise self._lost(f"gives no frames: {error}") from None
                 colour, depth = both.get_color_frame(), both.get_depth_frame()
-                # the first sets may lack one; later ones may hold a colour image once more
-                if not colour or not depth or colour.get_frame_number() == shown:
+                if not colour or not depth:  # the first sets may lack one
                     continue
-                shown = colour.get_frame_number()
+                # a set holds the newest image of each stream: where one was dropped, an old image
+                # once more, which is of another moment than the new one beside it
+                numbers = colour.get_frame_number(), depth.get_frame_number()
+                if numbers[0] == shown[0] or numbers[1] == shown[1]:
+                    continue
+                shown = numbers
                 yield Frame(
                     f"{number:06d}",
                     _pixels(colour, _COLOURS).astype(np.uint8),

@@ -87,21 +87,37 @@ def depth_of(message: Any) -> NDArray[np.float32]:
     return _metres(_pixels(message, kind, 1)[..., 0], unit)
 
 
-def intrinsics_of(message: Any, *, rectified: bool = False) -> Intrinsics:
-    """Intrinsics of a CameraInfo message.
+def check_aligned(colour: Any, depth: Any, remedy: str) -> None:
+    """Raises InputError where the headers of two image messages name different frames: then depth
+    does not show the pixels of the colour image. No name says nothing.
+
+    Args:
+        remedy: what the user can do, for the message.
+    """
+    # in ROS 1 the same name may begin with a slash
+    seen, measured = (str(message.header.frame_id).lstrip("/") for message in (colour, depth))
+    if seen and measured and seen != measured:
+        raise InputError(
+            f"depth ({measured}) does not show the pixels of colour ({seen}); {remedy}"
+        )
+
+
+def intrinsics_of(message: Any, *, rectified: bool = False) -> Intrinsics | None:
+    """Intrinsics of a CameraInfo message; None where nobody calibrated the camera, which the
+    definition of the message tells by a focal length of 0.
 
     Args:
         rectified: the images were rectified (``image_rect``): then P holds, and no distortion.
 
     Raises:
-        InputError: the camera is not calibrated (K is 0) or values are out of range.
+        InputError: values are out of range.
     """
     matrix = message.p if rectified and hasattr(message, "p") else None
     if matrix is None:
         matrix = message.P if rectified else getattr(message, "k", getattr(message, "K", None))
     values = np.asarray(matrix, dtype=np.float64).reshape(3, -1)
     if values[0, 0] == 0:
-        raise InputError("the camera_info says that the camera is not calibrated: K is 0")
+        return None
     document: dict[str, Any] = {"K": values[:, :3].ravel().tolist()}
     document |= {"width": int(message.width), "height": int(message.height)}
     for name in ("binning_x", "binning_y"):

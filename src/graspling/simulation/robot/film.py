@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +25,7 @@ _SKY = (232, 236, 240)
 
 
 class Film:
-    """Collects frames of cells and writes them as an MP4.
+    """Takes pictures of cells and writes them as an MP4 while they come.
 
     Args:
         path: of the file; its suffix must be .mp4.
@@ -37,7 +38,7 @@ class Film:
         self._path = Path(path)
         if self._path.suffix.lower() != ".mp4":
             raise InputError(f"{path}: films are written as .mp4")
-        self.frames: list[Picture] = []
+        self._last: Picture | None = None  # not written yet: a verdict may come into it
         self._ticks = 0
         self._model: Any = None
         self._gl: Any = None
@@ -46,6 +47,15 @@ class Film:
         self.title = ""
 
     def __enter__(self) -> Film:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self._path))
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(temporary), code, RATE, _SIZE)
+            stack.callback(self._writer.release)
+            if not self._writer.isOpened():
+                raise InputError(f"{self._path}: this OpenCV cannot write MP4 films")
+            stack.push(self._finish)
+            self._file = stack.pop_all()
         return self
 
     def __exit__(
@@ -54,9 +64,19 @@ class Film:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    def _finish(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._close()
         if kind is None:
-            self.save()
+            if self._last is None:
+                raise InputError("no trial was run: there is nothing to film")
+            self._write(self._last)
 
     def tick(self, model: Any, data: Any) -> None:
         """A tick has passed."""
@@ -80,28 +100,19 @@ class Film:
 
     def verdict(self, cell: Any, cause: str) -> None:
         """Half a second with what came of it."""
-        self._shoot(cell.model, cell.data)
-        last = self.frames[-1]
+        last = self._shoot(cell.model, cell.data)
         colour = _RED if cause else _GREEN
         cv2.putText(
             last, cause or "placed", (12, 52), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2, cv2.LINE_AA
         )
-        self.frames += [last] * (RATE // 2)
+        for _ in range(RATE // 2):
+            self._write(last)
 
-    def save(self) -> None:
-        """Write the film."""
-        if not self.frames:
-            raise InputError("no trial was run: there is nothing to film")
-        with atomic_path(self._path) as temporary:
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            writer = cv2.VideoWriter(str(temporary), code, RATE, _SIZE)
-            if not writer.isOpened():
-                raise InputError(f"{self._path}: this OpenCV cannot write MP4 films")
-            for frame in self.frames:
-                writer.write(np.ascontiguousarray(frame[..., ::-1]))
-            writer.release()
+    def _write(self, picture: Picture) -> None:
+        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
 
-    def _shoot(self, model: Any, data: Any) -> None:
+    def _shoot(self, model: Any, data: Any) -> Picture:
+        """The next picture; the one before is written."""
         mujoco = import_mujoco()
         if self._model is not model:
             self._open(model)
@@ -119,7 +130,10 @@ class Film:
         frame[~frame.any(axis=2)] = _SKY  # where nothing was drawn
         font = cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(frame, self.title, (12, 26), font, 0.5, _INK, 1, cv2.LINE_AA)
-        self.frames.append(frame)
+        if self._last is not None:
+            self._write(self._last)
+        self._last = frame
+        return frame
 
     def _open(self, model: Any) -> None:
         """Make ready for the pictures of another model."""
