@@ -72,6 +72,34 @@ def test_the_quality_is_the_grasp_s_own():
     assert found.quality[0] == pytest.approx(decode(maps, top=1).quality[0], rel=0.03)
 
 
+def neighbours() -> np.ndarray:
+    """Two regions side by side whose angles are 60 degrees apart."""
+    maps = np.zeros((4, SIZE, SIZE), np.float32)
+    maps[0, 40:57, 38:47] = maps[0, 40:57, 48:57] = 0.6
+    turned = np.arange(SIZE) >= 47
+    maps[1] = np.where(turned, np.cos(np.deg2rad(120)), 1)
+    maps[2] = np.where(turned, np.sin(np.deg2rad(120)), 0)
+    maps[3] = 0.25
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("maps", "under_way"),
+    [(neighbours(), one(42, 48)), (maps_of((41, 48, 0, 0.6)), one(30, 48))],
+    ids=["another angle", "just out of reach"],
+)
+def test_a_grasp_beside_what_is_preferred_has_its_own_quality_too(maps, under_way):
+    """Smoothing carries what is preferred into a grasp that continues nothing."""
+    found, _ = decode_onward(maps, under_way, top=2)
+    close = Continuation().closeness(
+        found.u, found.v, np.cos(2 * found.angle), np.sin(2 * found.angle), under_way, SIZE
+    )
+    assert (close == 0).any()
+    smooth = cv2.GaussianBlur(maps[0], (0, 0), Decoding().sigma, borderType=cv2.BORDER_REFLECT)
+    own = smooth[np.rint(found.v).astype(int), np.rint(found.u).astype(int)]
+    assert found.quality == pytest.approx(own, rel=1e-5)
+
+
 def test_a_grasp_under_way_stays_a_little_below_the_threshold():
     maps = maps_of((25, 30, 0.4, 0.6))
     quality = decode(maps, top=1).quality[0]

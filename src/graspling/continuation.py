@@ -101,10 +101,13 @@ def decode_onward(
     ranked = decode(weighted, top=top, threshold=threshold / gain, mask=mask, decoding=decoding)
     twice = 2 * ranked.angle
     close = how.closeness(ranked.u, ranked.v, np.cos(twice), np.sin(twice), previous, side)
-    # Of its own: away from the grasp under way the weight is known, near it the map is looked up.
+    # Of its own: looked up as far as smoothing carries what is preferred (OpenCV's kernel ends at
+    # 4 sigma, rounded up); further away the weight is known.
     smooth = cv2.GaussianBlur(quality_map, (0, 0), decoding.sigma, borderType=cv2.BORDER_REFLECT)
     at = np.rint(ranked.v).astype(int), np.rint(ranked.u).astype(int)
-    quality = np.where(close > 0, smooth[at], ranked.quality * gain)
+    apart = np.hypot(ranked.u - previous.u[0], ranked.v - previous.v[0])
+    mixed = apart < how.reach * side + 4 * decoding.sigma + 1
+    quality = np.where(mixed, smooth[at], ranked.quality * gain)
     found = Grasps(ranked.u, ranked.v, ranked.angle, ranked.width, ranked.jaw, quality)
     return found, bool(len(found) and close[0] > 0)
 

@@ -30,6 +30,7 @@ from graspling.training.checkpoint import (  # noqa: E402
     save_checkpoint,
 )
 from graspling.training.distillation.settings import SemiSettings  # noqa: E402
+from graspling.training.losses import LossSettings  # noqa: E402
 from graspling.training.optimise import (  # noqa: E402
     average_decay,
     learning_rate,
@@ -180,7 +181,8 @@ def test_dsc_graspnet_is_trained_as_published() -> None:
 
 def test_a_variant_of_a_network_is_trained_and_comes_back(bars: str, tmp_path: Path) -> None:
     changed = {"attention": "none", "shuffle": False}
-    settings = recipe(bars, network="kufenet_15k", variant=changed, epochs=1, size=32, limit=2)
+    settings = recipe(bars, network="kufenet_15k", variant=changed, loss=LossSettings())
+    settings = dataclasses.replace(settings, epochs=1, size=32, limit=2)
     network, card = load_checkpoint(loop.train(settings, tmp_path))
     assert card.parameters == sum(p.numel() for p in network.parameters())
     assert card.parameters < sum(p.numel() for p in build("kufenet_15k", "rgb").parameters())

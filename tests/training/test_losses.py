@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
 from graspling.errors import InputError  # noqa: E402
-from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
+from graspling.networks import build  # noqa: E402
+from graspling.training.losses import GraspLoss, LossSettings, check_loss  # noqa: E402
 
 
 def maps(*pixels: tuple[float, float, float, float]) -> torch.Tensor:
@@ -192,3 +193,12 @@ def test_the_mean_over_processes_is_the_loss_of_all_their_pixels(outside: float)
 def test_unknown_losses_name_the_choices(settings: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         GraspLoss(LossSettings(**settings))
+
+
+def test_cross_entropy_is_for_networks_whose_quality_is_a_sigmoid() -> None:
+    """Of another one it would train logits that are then read as quality, clipped to [0, 1]."""
+    entropy = LossSettings(quality_kind="bce")
+    check_loss(entropy, "ggcnn_student_v1", build("ggcnn_student_v1"))
+    check_loss(LossSettings(), "ggcnn", build("ggcnn"))
+    with pytest.raises(InputError, match=r"'bce'.* ggcnn .* --set loss\.quality_kind=smooth_l1"):
+        check_loss(entropy, "ggcnn", build("ggcnn"))

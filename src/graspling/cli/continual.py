@@ -61,6 +61,7 @@ def continual(options: Continual) -> None:
             learn_on_the_job,
             summary,
         )
+        from graspling.training.losses import check_loss
         from graspling.training.recipe import load_recipe
     if not options.old or not options.new:
         raise InputError("which data? give --old KIND:FOLDER and --new KIND:FOLDER")
@@ -84,7 +85,7 @@ def continual(options: Continual) -> None:
     recipes = {n: load_recipe(options.recipe, **changes, network=n) for n in options.networks}
     for network, recipe in recipes.items():
         with device("meta"):  # refused now, and not when the others are through
-            build(network, recipe.modality, **recipe.variant)
+            check_loss(recipe.loss, network, build(network, recipe.modality, **recipe.variant))
     found: dict[str, dict[str, Any]] = {}
     for network, recipe in recipes.items():
         found[network] = summary(learn_on_the_job(recipe, settings, Path(options.out) / network))

@@ -19,8 +19,8 @@ class GraspNetwork(nn.Module):
     A subclass defines its layers and :meth:`maps`. It has three views of its output:
 
     - ``network(image)``: **raw** maps, what the last layer gives;
-    - ``network.activate(raw)``: after the activations that the paper trains through
-      (differentiable; the identity unless a network says otherwise): what a loss compares;
+    - ``network.activate(raw)``: after the activation that the paper trains through
+      (differentiable: a sigmoid of quality, or none): what a loss compares;
     - ``network.ranges(raw)``: activated and clipped to their ranges: what is evaluated, exported
       and decoded.
 
@@ -29,10 +29,12 @@ class GraspNetwork(nn.Module):
 
     Attributes:
         multiple: height and width of an input are multiples of this.
+        sigmoid_quality: quality is the sigmoid of its raw map, not the raw map itself.
         sources: the publication, one line.
     """
 
     multiple: int = 4
+    sigmoid_quality: ClassVar[bool] = False
     sources: ClassVar[str] = ""
 
     def __init__(self, channels: int) -> None:
@@ -65,8 +67,10 @@ class GraspNetwork(nn.Module):
         raise NotImplementedError
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Raw maps after the activations of the paper, (N, 4, H, W)."""
-        return raw
+        """Raw maps after the activation of the paper, (N, 4, H, W)."""
+        if not self.sigmoid_quality:
+            return raw
+        return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)
 
     def ranges(self, raw: Tensor) -> Tensor:
         """Raw maps to quality in [0, 1], cos 2a and sin 2a in [-1, 1], width / side in [0, 1.5].

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,21 @@ class ResidualBlock(nn.Module):
         inner = torch.relu(self.norm1(self.conv1(x)))
         out = x + self.norm2(self.conv2(inner))
         return torch.relu(out) if self.last_relu else out
+
+
+@contextmanager
+def statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Within it, batch norm works as ever (by the batch, while in training), but its running
+    statistics do not follow."""
+    every = (m for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    norms = [norm for norm in every if norm.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def xavier_uniform(network: nn.Module, kinds: Sequence[type[nn.Module]] | None = None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from graspling.networks.base import GraspNetwork
@@ -66,15 +65,13 @@ class GGCNNStudent(GGCNN):
     see blocks.PRIOR_LOGIT.
     """
 
+    sigmoid_quality = True
     sources = "Chen et al.: Efficient Grasp Detection via Knowledge Distillation, ICCR 2025"
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__(channels, widths)
         assert self.heads.quality.bias is not None
         nn.init.constant_(self.heads.quality.bias, PRIOR_LOGIT)
-
-    def activate(self, raw: Tensor) -> Tensor:
-        return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)
 
 
 class GGCNN2(GraspNetwork):

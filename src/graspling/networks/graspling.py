@@ -47,6 +47,7 @@ class GrasplingNet(GraspNetwork):
         join: "concat" or "add".
     """
 
+    sigmoid_quality = True
     sources = "graspling: this project"
 
     def __init__(
@@ -120,9 +121,6 @@ class GrasplingNet(GraspNetwork):
             x, skip = up(x), skips.pop()
             x = mix(x + skip if self.join == "add" else torch.cat([x, skip], dim=1))
         return self.shuffle(self.head(x))
-
-    def activate(self, raw: Tensor) -> Tensor:
-        return torch.cat([torch.sigmoid(raw[:, :1]), raw[:, 1:]], dim=1)
 
 
 class _Apart(nn.Module):

@@ -195,9 +195,13 @@ class TorchBackend:
     @torch.inference_mode()
     def run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """(1, C, S, S) prepared input to maps (4, S, S) in their ranges."""
-        torch.set_num_threads(self._threads)
         image = torch.from_numpy(tensor).to(memory_format=torch.channels_last)
-        return self.network.ranges(self.network(image))[0].contiguous().numpy()
+        before = torch.get_num_threads()  # of the whole process, which may train as well
+        torch.set_num_threads(self._threads)
+        try:
+            return self.network.ranges(self.network(image))[0].contiguous().numpy()
+        finally:
+            torch.set_num_threads(before)
 
 
 def validated(card: Card, found: Validation) -> Card:

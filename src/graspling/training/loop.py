@@ -37,7 +37,7 @@ from graspling.training.checkpoint import initialise, make_card, save_checkpoint
 from graspling.training.distillation.build import make_batches, make_lesson
 from graspling.training.lessons import Lesson
 from graspling.training.log import Log
-from graspling.training.losses import GraspLoss
+from graspling.training.losses import GraspLoss, check_loss
 from graspling.training.optimise import (
     average_decay,
     learning_rate,
@@ -111,6 +111,7 @@ def train(
     )
     network = build(recipe.network, recipe.modality, **recipe.variant)
     network.check_size(recipe.size, recipe.size)  # the first step would, when the run has a folder
+    check_loss(recipe.loss, recipe.network, network)
     before = [initialise(network, recipe.init)] if recipe.init else []
     team = start(devices, nodes, min(recipe.batch, max(len(part.train), 1)))
     use_processor(recipe.threads)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graspling.errors import InputError
+from graspling.networks.base import GraspNetwork
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -56,8 +57,8 @@ class LossSettings:
         outside: weight of cos, sin and width where no grasp is: 1 as published (the target there
             is 0), 0 to ask for them on grasps alone. The decoder weighs by quality, so nothing
             is needed of them elsewhere.
-        quality_kind: another loss for quality; "bce" is the cross-entropy of a network whose
-            quality is a sigmoid.
+        quality_kind: another loss for quality: mse, smooth_l1, or bce, the cross-entropy of a
+            network whose quality is a sigmoid (see :func:`check_loss`).
         relative_width: compare the logarithms of widths (to be exact asinh, which is finite at
             0), so that 5 pixels too many weigh more on a small grasp than on a large one, as they
             do in the overlap of rectangles.
@@ -72,6 +73,23 @@ class LossSettings:
     quality_kind: str | None = None
     relative_width: bool = False
     positive: float = 1.0
+
+
+def check_loss(settings: LossSettings, name: str, network: GraspNetwork) -> None:
+    """Refuse cross-entropy for a network whose quality is no sigmoid: it would learn logits, which
+    are then read as quality.
+
+    Args:
+        name: of the network.
+
+    Raises:
+        InputError: it is refused.
+    """
+    if settings.quality_kind == "bce" and not network.sigmoid_quality:
+        raise InputError(
+            f"loss: quality_kind is 'bce', but the quality of {name} is no sigmoid; expected mse "
+            "or smooth_l1: --set loss.quality_kind=smooth_l1"
+        )
 
 
 class GraspLoss:

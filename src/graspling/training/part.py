@@ -39,13 +39,14 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     if split is not None:
         fold = split.fold(recipe.fold)
         train, val = fold.train, fold.val
+    most = recipe.limit or None
+    train, val = train[:most], val[:most]
     rest: tuple[str, ...] = ()
     if recipe.fraction < 1:
         whole, train = train, tuple(label_fraction(train, recipe.fraction, recipe.seed))
         chosen = set(train)
         rest = tuple(i for i in whole if i not in chosen)
-    most = recipe.limit or None
-    return Part(train[:most], val[:most], split, rest[:most])
+    return Part(train, val, split, rest)
 
 
 def open_data(recipe: Recipe, folder: Path) -> tuple[Dataset, Part]:

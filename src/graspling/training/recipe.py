@@ -40,7 +40,7 @@ class Recipe:
             everything and keep the last weights, since nothing is left to choose the best by.
         fold: which fold of the split.
         fraction: share of the training part whose labels are used, in (0, 1].
-        limit: at most this many images of each part; 0: all.
+        limit: at most this many images of each part, before ``fraction``; 0: all.
         init: a shipped model or a checkpoint to start from.
         epochs: passes over the training part.
         batch: images a step, of all processes together.

@@ -26,7 +26,7 @@ from graspling.training.distillation.phases import semi_supervise  # noqa: E402
 from graspling.training.distillation.settings import DistillSettings, Term  # noqa: E402
 from graspling.training.distillation.taps import find_tap  # noqa: E402
 from graspling.training.distillation.teacher import Teacher  # noqa: E402
-from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
+from graspling.training.losses import GraspLoss, LossSettings, check_loss  # noqa: E402
 from graspling.training.recipe import TAUGHT, Recipe, load_recipe, recipe_names  # noqa: E402
 
 
@@ -279,6 +279,25 @@ def test_a_teacher_without_the_taps_of_a_recipe_is_told_before_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["distill_graspling", "semi_graspling"])
+def test_a_student_whose_quality_is_no_sigmoid_is_told_what_to_set(
+    name: str, bars: str, teacher: Path, tmp_path: Path
+) -> None:
+    settings = recipe(bars, name, network="ggcnn", epochs=1, steps=2, unlabelled=(bars,))
+    run = loop.train
+    if settings.semi is None:
+        settings = taught(settings, teacher=str(teacher))
+    else:
+        run = semi_supervise
+        semi = dataclasses.replace(settings.semi, pretrain=1)
+        settings = dataclasses.replace(settings, semi=semi)
+    with pytest.raises(InputError, match=r"ggcnn .* --set loss.quality_kind=smooth_l1"):
+        run(settings, tmp_path)
+    loss = dataclasses.replace(settings.loss, quality_kind="smooth_l1")
+    best = run(dataclasses.replace(settings, loss=loss), tmp_path)
+    assert load_checkpoint(best)[1].network == "ggcnn"
+
+
 def test_attention_is_drawn(bars: str, teacher: Path, tmp_path: Path) -> None:
     terms = {"where": Term("attention", taps=(("up.0", "up.0"), ("up.2", "up.1")))}
     settings = taught(recipe(bars, epochs=1, picture_every=1), teacher=str(teacher), terms=terms)
@@ -288,10 +307,11 @@ def test_attention_is_drawn(bars: str, teacher: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", recipe_names(TAUGHT))
 def test_every_recipe_is_sound(name: str) -> None:
-    """Its taps exist in the networks that it is meant for."""
+    """Its taps exist in the networks that it is meant for, and its loss is one for them."""
     settings = load_recipe(name)
     assert (settings.distill is None) != (settings.semi is None)
     student = build(settings.network, settings.modality)
+    check_loss(settings.loss, settings.network, student)
     for term in settings.distill.terms.values() if settings.distill else ():
         for ours, _ in term.taps:
             find_tap(student, ours)

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from graspling.datasets.tensors import TensorWriter  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
+from graspling.training.robust import critic  # noqa: E402
 from graspling.training.robust.checkpoints import load_critic, load_one_grasp  # noqa: E402
 from graspling.training.robust.critic import (  # noqa: E402
     CriticRecipe,
@@ -81,6 +82,27 @@ def test_an_interrupted_run_ends_with_the_same_weights(bars, tmp_path, ctrl_c):
         for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+@pytest.mark.parametrize("first", ["bf16", "fp32"])
+def test_a_run_goes_on_in_the_precision_that_it_began_in(
+    first, bars, tmp_path, monkeypatch, ctrl_c
+):
+    """On another machine, or when what takes less time turns by chance."""
+    small = recipe(bars, precision="auto", epochs=2, batch=64, limit=200)
+    monkeypatch.setattr(critic, "resolve_precision", lambda *_: first)
+    task = CriticTask(small)
+    ctrl_c(task, "loss", call=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(task, tmp_path)
+    monkeypatch.setattr(
+        critic, "resolve_precision", lambda *_: "fp32" if first == "bf16" else "bf16"
+    )
+    task = CriticTask(small)
+    run(task, tmp_path, resume=True)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {row["precision"] for row in rows if row["kind"] == "epoch"} == {first}
+    assert task.precision == first  # what the log says is what the network computes in
 
 
 def test_augmentation_keeps_what_it_must():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 
@@ -50,7 +51,7 @@ def test_windows_keep_labels_on_the_picture():
     """Crops at the moved labels of a window show the same bar as crops of the frame itself, turned
     by half a turn or mirrored at most, and the opening in metres stays what it is."""
     frames = bars()
-    batch = draw_batch(frames, [0, 1, 2, 3, 4, 5], seed=3, epoch=1, sparse=3)
+    batch = draw_batch(frames, [0, 1, 2, 3, 4, 5], seed=3, turns=[1] * 6, sparse=3)
     rows = batch.target.rows(224, torch.ones(6)).numpy().astype(float)
     for row, image, focal in zip(rows, batch.image[:, 0].numpy(), batch.focal, strict=True):
         grasp = Grasps.from_arrays(*row[:4])
@@ -60,9 +61,9 @@ def test_windows_keep_labels_on_the_picture():
         assert middle[:, 13:19].max() < 0.665 and middle[:, [2, 29]].min() > 0.695
         assert crop.pose[0, 1] == pytest.approx(22 * 0.675 / 300, rel=1e-3)
         assert 0 <= row[0] <= 223 and 0 <= row[1] <= 223
-    again = draw_batch(frames, [3], seed=3, epoch=1, sparse=3)
+    again = draw_batch(frames, [3], seed=3, turns=[1], sparse=3)
     assert torch.equal(again.image[0], batch.image[3])
-    other = draw_batch(frames, [3], seed=3, epoch=2, sparse=3)
+    other = draw_batch(frames, [3], seed=3, turns=[2], sparse=3)
     assert not torch.equal(other.image[0], batch.image[3])
     known = ~batch.others[..., 0].isnan()
     assert known.any(dim=1).all()
@@ -147,6 +148,23 @@ def test_the_losses_are_mixed_as_published(task):
     assert [e for e in range(40) if made.forget_best(e)] == [12]
 
 
+def test_a_frame_that_comes_again_gives_another_window(task, monkeypatch):
+    """Also in a batch that holds the end of one round of the frames and the start of the next."""
+    pairs = []
+
+    def watched(frames, rows, seed, turns, sparse, **more):
+        pairs.extend(zip(rows.tolist(), turns.tolist(), strict=True))
+        return draw_batch(frames, rows, seed, turns, sparse, **more)
+
+    made = task("gq_stn_light", batch=3, images=20)  # of 8 frames
+    monkeypatch.setattr("graspling.training.robust.curriculum.draw_batch", watched)
+    images = [batch.image for epoch in (0, 1) for batch in made.batches(epoch, 0)]
+    assert len(set(pairs)) == len(pairs) == 36
+    assert len(torch.cat(images).flatten(1).unique(dim=0)) == 36
+    rest = [batch.image for batch in made.batches(1, 2)]
+    assert all(torch.equal(*pair) for pair in zip(images[8:], rest, strict=True))
+
+
 def test_a_map_of_places_learns_where_labels_are(task):
     """Cross-entropy to the smoothed labels, by NumPy, and the distance to the nearest of them."""
     made = task("gq_stn_light")
@@ -188,6 +206,21 @@ def test_a_place_that_holds_better_gets_likelier(task):
         )
         apart = (step.raw - other.raw).abs().amax(dim=1) < 0.05  # still the same place drawn
         assert apart.any() and (sign * (step.share - other.share)[apart] >= 0).all()
+
+
+def test_places_drawn_by_chance_leave_the_statistics_alone(task):
+    """Batch norm is used at the chosen places, so these are what its statistics must describe."""
+    made = task("gq_stn_light")
+    batch, network = next(made.batches(0, 0)), made.network.train()
+    alone = copy.deepcopy(network)
+    for count in (1, 2):
+        made.loss(batch, 12)
+        alone.located(batch.image)
+        for name in ("translate", "rotate", "scale"):
+            ours, theirs = (dict(getattr(n, name).named_buffers()) for n in (network, alone))
+            counted = [value for key, value in ours.items() if "num_batches" in key]
+            assert counted and all(value == count for value in counted)
+            assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_l_loc_by_hand(task):

@@ -24,6 +24,7 @@ from graspling.errors import InputError
 from graspling.evaluation.rectangle import correct
 from graspling.grasps import Grasps
 from graspling.image import Preparation
+from graspling.networks.blocks import statistics_kept
 from graspling.networks.counts import macs_of, parameters
 from graspling.networks.gqstn import (
     GQSTN,
@@ -78,6 +79,7 @@ class GraspTask:
         self.val = self._read(dataset, fold.val, recipe.limit or recipe.validation, "val")
         critic, self.critic_card = load_critic(recipe.critic)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = "fp32"
         self.network = build_one_grasp(recipe.network, critic)
         self.several = isinstance(getattr(self.network, "translate", None), Places)
         self._measure()
@@ -103,7 +105,8 @@ class GraspTask:
     def _measure(self) -> None:
         """Mean scale and spread of heights, over one window of each of some frames."""
         rows = np.arange(min(len(self.train), 256))
-        batch = draw_batch(self.train, rows, self.recipe.seed, 0, self.recipe.sparse)
+        turns = np.zeros_like(rows)
+        batch = draw_batch(self.train, rows, self.recipe.seed, turns, self.recipe.sparse)
         mean = batch.image.mean(dim=(1, 2, 3))
         self.network.statistics.measure(batch.target.scale, batch.target.z - mean)
 
@@ -117,10 +120,11 @@ class GraspTask:
         order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
         wide = self.several or recipe.stage(epoch).xi == 0
         for number in range(start, len(self)):
-            rows = order[number * self.batch : (number + 1) * self.batch]
-            # a frame that comes again in an epoch gives another window
-            turn = epoch * rounds + number * self.batch // count
-            batch = draw_batch(self.train, rows, recipe.seed, turn, recipe.sparse, wide=wide)
+            places = np.arange(number * self.batch, (number + 1) * self.batch)
+            # a frame that comes again, in this epoch or another one, gives another window
+            turns = epoch * rounds + places // count
+            rows = order[places]
+            batch = draw_batch(self.train, rows, recipe.seed, turns, recipe.sparse, wide=wide)
             yield batch.to(self.device)
 
     def rate(self, step: int, epoch: int) -> float:
@@ -172,7 +176,8 @@ class GraspTask:
         likely where it does not (self-critical sequence training, Rennie et al. 2017)."""
         assert isinstance(network.translate, Places)
         other = network.translate.draw(chosen, batch.chance)
-        with torch.no_grad():
+        # drawn by chance, these places must not count in what is known of the chosen ones
+        with torch.no_grad(), statistics_kept(network):
             pose = network.turned(batch.image, other.raw)
             there = network.critic.probability(*crops(batch.image, pose, batch.focal))
             here = torch.softmax(logits, dim=1)[:, 1]

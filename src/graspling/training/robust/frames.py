@@ -149,11 +149,12 @@ class GraspBatch:
 
 
 def draw_batch(
-    frames: Frames, rows: Rows, seed: int, epoch: int, sparse: int, *, wide: bool = False
+    frames: Frames, rows: Rows, seed: int, turns: Rows, sparse: int, *, wide: bool = False
 ) -> GraspBatch:
-    """Windows of frames; what is drawn depends on (seed, epoch, id) and ``wide`` alone.
+    """Windows of frames; what is drawn depends on (seed, turn, id) and ``wide`` alone.
 
     Args:
+        turns: of each row: the number of this look at its frame, which has a window of its own.
         wide: wide windows also where several objects lie.
     """
     count = len(rows)
@@ -161,8 +162,8 @@ def draw_batch(
     targets = np.empty((count, 6), np.float32)
     others = np.full((count, sparse, 6), np.nan, np.float32)
     sides, chance = np.empty(count, np.float32), np.empty(count, np.float32)
-    for place, row in enumerate(rows):
-        rng = generator(seed, epoch, frames.ids[row])
+    for place, (row, turn) in enumerate(zip(rows, turns, strict=True)):
+        rng = generator(seed, int(turn), frames.ids[row])
         label = frames.sparse[row]
         aim = label[rng.integers(len(label))]
         window = _window(rng, aim, wide or bool(frames.alone[row]), float(frames.focal[row]))

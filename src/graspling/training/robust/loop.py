@@ -49,6 +49,7 @@ class Task(Protocol):
     validate_every: int
     checkpoint_seconds: float
     batch: int
+    precision: str  # fp32 or bf16
 
     @property
     def network(self) -> nn.Module:
@@ -99,6 +100,8 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
     network, optimiser = task.network, task.optimiser
     if last.exists():
         progress = load_state(last, network, None, optimiser, task.settings, kind=None)
+    # the one that the run began in, on whatever machine it goes on
+    progress.precision = task.precision = progress.precision or task.precision
     write_text(folder / "recipe.yaml", yaml.safe_dump(task.settings, sort_keys=False))
     log = Log(folder, progress.step, ended=progress.batch == 0)
 
@@ -135,6 +138,7 @@ def run(task: Task, out: str | Path, *, resume: bool = False) -> Path:
                 step=progress.step,
                 **progress.means(),
                 lr=optimiser.param_groups[0]["lr"],
+                precision=task.precision,
                 images_per_second=pace.images_per_second,
                 seconds=progress.seconds,
             )
