@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from graspling.camera import Intrinsics, register_depth
 from graspling.errors import InputError
-from graspling.registration import splat
+from graspling.registration import _canvas, splat
 
 SMALL = Intrinsics(fx=80, fy=80, cx=31.5, cy=23.5, width=64, height=48)
 
@@ -73,6 +75,48 @@ def test_points_behind_the_colour_camera_vanish() -> None:
     registered = register_depth(np.full((48, 64), 0.5), SMALL, SMALL, shift(z=-0.6))
     assert not registered.any()
     assert not register_depth(np.zeros((48, 64)), SMALL, SMALL, np.eye(4)).any()
+
+
+BARREL = (-0.25, 0.05, 0.0, 0.0, 0.0)
+CAMERA = Intrinsics(fx=131, fy=131, cx=79.5, cy=59.5, width=160, height=120)
+WIDE = Intrinsics(fx=100, fy=100, cx=99.5, cy=74.5, width=200, height=150)
+
+
+def test_depth_reaches_the_border_of_a_colour_lens_that_bends_inwards() -> None:
+    colour = replace(CAMERA, distortion=BARREL)
+    registered = register_depth(np.full((150, 200), 0.7, np.float32), WIDE, colour, np.eye(4))
+    np.testing.assert_allclose(registered, 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bend", [BARREL, (0.1, -0.05, 0.001, 0.002, 0.0)])
+def test_the_same_lens_sees_the_same(bend: tuple[float, ...]) -> None:
+    camera = replace(CAMERA, distortion=bend)
+    rows, columns = np.indices((120, 160)) // 40
+    depth = np.where((rows + columns) % 2, 0.5, 0.7).astype(np.float32)
+    registered = register_depth(depth, camera, camera, np.eye(4))
+    # a lens that bends outwards moves borders of near, far and the image by a pixel here and there
+    assert (np.abs(registered - depth) > 1e-6).mean() < 0.005
+
+
+def test_depth_of_a_lens_that_bends_inwards_is_seen_to_its_border() -> None:
+    depth_camera = replace(CAMERA, distortion=BARREL)
+    registered = register_depth(np.full((120, 160), 0.7), depth_camera, WIDE, np.eye(4))
+    corner = depth_camera.deproject(0, 0, 0.7)
+    assert CAMERA.project(corner)[0] < -12  # a camera without the lens does not see it
+    u, v = WIDE.project(corner).round().astype(int)
+    assert registered[v, u] == pytest.approx(0.7) and registered[v - 2, u - 2] == 0
+
+
+@pytest.mark.parametrize(("degrees", "missing"), [(110, False), (200, True)])
+def test_a_fish_eye_makes_no_image_without_end(degrees: float, missing: bool) -> None:
+    focal = 32 / np.radians(degrees / 2)  # equidistant: 32 pixels from the centre to the side
+    camera = Intrinsics(focal, focal, 31.5, 23.5, 64, 48, (1e-9, 0, 0, 0), "equidistant")
+    registered = register_depth(np.full((48, 64), 0.7, np.float32), camera, camera, np.eye(4))
+    assert (registered == 0).any() == missing
+    np.testing.assert_allclose(registered[registered > 0], 0.7, rtol=1e-6)
+    np.testing.assert_allclose(registered[12:36, 16:48], 0.7, rtol=1e-6)
+    canvas, _ = _canvas(camera)
+    assert 64 < canvas.width <= 3 * 64 + 1 and 48 < canvas.height <= 3 * 48 + 1
 
 
 def test_registration_errors() -> None:

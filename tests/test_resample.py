@@ -109,6 +109,18 @@ def test_thin_lines_survive_shrinking(size: int) -> None:
     assert warped.mean() == pytest.approx(255 / 8, rel=0.03)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [13, 32])
+def test_an_image_keeps_its_channels(channels: int, size: int) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, channels), np.uint8)
+    affine = crop_affine(40, 50, size)
+    warped = warp(image, affine, size)
+    assert warped.shape == (size, size, channels)
+    for channel in range(channels):
+        alone = warp(image[..., channel], affine, size)
+        np.testing.assert_allclose(warped[..., channel], alone, atol=2)
+
+
 def test_equal_size_changes_nothing_and_the_border_is_repeated() -> None:
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
     np.testing.assert_array_equal(warp(image, crop_affine(40, 40, 40), 40), image)

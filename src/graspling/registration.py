@@ -5,8 +5,10 @@ Conventions as in :mod:`graspling.intrinsics`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,6 +26,8 @@ _LARGEST_FOOTPRINT = 32
 _FEW = 3
 # borders of footprints this close to a pixel centre count as on it, whatever the rounding
 _SNAP = 1e-6
+# of a pixel, as (u, v) from its centre
+_CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)])[..., None]
 
 
 @one_thread()
@@ -39,6 +43,10 @@ def register_depth(
     pixels whose centres it contains, and of several the nearest counts. So a surface stays closed
     when the colour image is the finer one, and what the depth camera did not see (missing depth,
     the shadow beside a near object) stays missing.
+
+    Where lenses distort, nothing is lost at the borders, but for one limit: what a straight colour
+    camera of the same focal length would see more than one width or height beyond its image stays
+    missing, so the rim of a fish-eye that sees more than 150 degrees from corner to corner.
 
     Args:
         depth: (H, W) metres along z of the depth camera; 0, negative, NaN, infinite = missing.
@@ -60,28 +68,27 @@ def register_depth(
             "crop or resize both alike"
         )
     transform = rigid(colour_from_depth)
-    if depth_intrinsics.distortion or colour_intrinsics.distortion:
-        straight = register_depth(
-            depth_intrinsics.rectify(depth),
-            depth_intrinsics.rectified,
-            colour_intrinsics.rectified,
-            transform,
-        )
-        return np.asarray(colour_intrinsics.unrectify(straight), np.float32)
+    if colour_intrinsics.distortion:
+        canvas, where = _canvas(colour_intrinsics)
+        straight = register_depth(depth, depth_intrinsics, canvas, transform)
+        distorted = cv2.remap(straight, where[..., 0], where[..., 1], cv2.INTER_NEAREST)
+        return np.asarray(distorted, np.float32)
     v, u = np.nonzero(np.isfinite(depth) & (depth > 0))
     z = depth[v, u].astype(np.float64)
+    (u, v), corners = _squares(depth_intrinsics, u, v)
 
-    # homogeneous colour pixels are linear in the depth pixel: z (to_colour (u, v, 1)) + shift
+    # homogeneous colour pixels are linear in straight depth pixels: z (to_colour (u, v, 1)) + shift
     k = colour_intrinsics.matrix
     to_colour = k @ transform[:3, :3] @ np.linalg.inv(depth_intrinsics.matrix)
     shift = k @ transform[:3, 3]
     x, y, w = (z * (a * u + b * v + c) + s for (a, b, c), s in zip(to_colour, shift, strict=True))
-    along_u, along_v = (z * to_colour[:, [axis]] / 2 for axis in (0, 1))
+    steps = [z * (to_colour[:, :2] @ corner) for corner in corners]
 
-    good = w - abs(along_u[2]) - abs(along_v[2]) > 0  # all of it before the colour camera
-    x, y, w, along_u, along_v = x[good], y[good], w[good], along_u[:, good], along_v[:, good]
+    # all of it before the colour camera
+    good = w + np.minimum.reduce([step[2] for step in steps]) > 0
+    x, y, w, steps = x[good], y[good], w[good], [step[:, good] for step in steps]
     low, high = np.full((2, w.size), np.inf), np.full((2, w.size), -np.inf)
-    for step in (along_u + along_v, along_u - along_v, along_v - along_u, -along_u - along_v):
+    for step in steps:
         corner = np.stack([x + step[0], y + step[1]]) / (w + step[2])
         np.minimum(low, corner, out=low)
         np.maximum(high, corner, out=high)
@@ -93,6 +100,43 @@ def register_depth(
     seen = seen[0] & seen[1]
     first, count = first[:, seen].astype(int), count[:, seen].astype(int)
     return splat(first, count, w[seen], colour_intrinsics.height, colour_intrinsics.width)
+
+
+@lru_cache(maxsize=4)
+def _canvas(camera: Intrinsics) -> tuple[Intrinsics, NDArray[np.float32]]:
+    """A camera without distortion whose image holds that of this one, as far as the limit of
+    :func:`register_depth` allows; and (H, W, 2) where it shows each pixel of this one, as (u, v).
+    """
+    v, u = np.mgrid[: camera.height, : camera.width].astype(np.float64)
+    where = camera.rectify_pixels(np.stack([u, v], axis=-1))
+    size = np.array([camera.width, camera.height])
+    held = where[((where > -size) & (where < 2 * size)).all(axis=-1)]
+    low = np.floor(held.min(axis=0, initial=0)).astype(int)
+    high = np.ceil(held.max(axis=0, initial=0)).astype(int)
+    canvas = camera.rectified.crop(*low.tolist(), *(high - low + 1).tolist())
+    return canvas, (where - low).astype(np.float32)
+
+
+def _squares(
+    camera: Intrinsics, u: NDArray[np.intp], v: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Where pixels (N,) would lie without distortion, (2, N); and their four corners from there,
+    (4, 2, N), or (4, 2, 1) where there is none. Neighbours share their corners: no cracks."""
+    if not camera.distortion:
+        return np.stack([u, v]), _CORNERS
+    grid, row = _corner_grid(camera), camera.width + 1
+    first = v * row + u
+    corners = np.stack([grid[:, first + step] for step in (0, 1, row, row + 1)])
+    middle = corners.mean(axis=0)
+    return middle, corners - middle
+
+
+@lru_cache(maxsize=4)
+def _corner_grid(camera: Intrinsics) -> Floats:
+    """(2, (H + 1) (W + 1)) where the corners of all pixels would lie without distortion."""
+    v, u = np.mgrid[: camera.height + 1, : camera.width + 1] - 0.5
+    corners = np.stack([u.ravel(), v.ravel()], axis=-1)
+    return np.ascontiguousarray(camera.rectify_pixels(corners).T)
 
 
 def splat(

@@ -177,7 +177,10 @@ def warp(image: NDArray[Any], affine: ArrayLike, size: int) -> NDArray[Any]:
     that thin things do not fall between the samples. Depth goes through :func:`warp_depth`.
     """
     warped = warp_padded(image, np.asarray(affine, dtype=np.float64), size)
-    return warped[..., : image.shape[2]] if image.ndim == 3 else warped
+    if image.ndim == 2:
+        return warped
+    # OpenCV drops the axis of a single channel
+    return warped.reshape(size, size, -1)[..., : image.shape[2]]
 
 
 def warp_padded(image: NDArray[Any], affine: Affine, size: int) -> NDArray[Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from toys import complaint
 
 
@@ -20,6 +21,15 @@ def test_data_show_check_split_and_convert(run, labelled_folder, tmp_path):
     assert run("data", "convert", data, target, "--to", "cornell")[0] == 0
     assert json.loads(run("data", "check", f"cornell:{target}", "--json")[1])["labelled"] == 8
     assert "not empty" in complaint(run("data", "convert", data, target, "--to", "cornell"))
+
+
+@pytest.mark.parametrize("words", [["show"], ["split", "--unit", "image-wise"]])
+def test_a_seed_below_0_is_one_line(run, labelled_folder, tmp_path, words):
+    verb, *options = words
+    out = ["--seed", -1, "--out", tmp_path / "out"]
+    said = complaint(run("data", verb, f"folder:{labelled_folder}", *options, *out))
+    assert said.endswith("seed is -1, expected 0 or more\n")
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_nothing_that_lies_in_the_data_is_replaced(run, toy_model, labelled_folder):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 from fake_scenes import BAR_M, TABLE_M, Fake
 
-from graspling.datasets import Generated, open_dataset
+from graspling.camera import Intrinsics
+from graspling.datasets import Frame, Generated, open_dataset
 from graspling.datasets.check import check
 from graspling.datasets.convert import convert
 from graspling.datasets.disk_cache import DiskCache
 from graspling.datasets.grouping import tied
+from graspling.datasets.joined import Joined
 from graspling.datasets.show import show
 from graspling.errors import InputError
 from graspling.simulation.generator import generate
@@ -63,6 +67,7 @@ def test_joined_scenes_that_share_an_object_stay_together(root: Path, dataset: G
     for i in dataset.ids:
         alike = both.objects[f"0/{i}"] == both.objects[f"1/{i}"]
         assert alike == bool(dataset.contents[i])  # empty tables have nothing in common
+    assert both.object_count == dataset.object_count
 
 
 def test_the_opening_of_a_label_crosses_the_bar(dataset: Generated) -> None:
@@ -212,6 +217,56 @@ def test_frames_kept_on_disk_follow_their_shard(root: Path, tmp_path: Path) -> N
         open_dataset(f"generated:{root},cache_dir={blocked}")
 
 
+def test_a_cache_that_fills_up_ends_no_thread_that_reads_beside(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = open_dataset(f"generated:{root},cache_mb=0,cache_dir={tmp_path}")
+    decode, together = kept._decode, Barrier(2)
+
+    def at_once(sample_id: str) -> Frame:
+        together.wait(10)
+        return decode(sample_id)
+
+    def full(*_: object) -> None:
+        raise InputError("no space left")
+
+    monkeypatch.setattr(kept, "_decode", at_once)
+    monkeypatch.setattr(DiskCache, "put", full)
+    with ThreadPoolExecutor(2) as pool, pytest.warns(UserWarning, match="no longer kept"):
+        frames = list(pool.map(kept.read_frame, kept.ids[:2]))
+    assert all(frame.depth is not None for frame in frames)
+
+
+def test_looking_for_faults_ends_no_thread_that_reads_beside(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = open_dataset(f"generated:{root},cache_mb=0,cache_dir={tmp_path}")
+    decode = kept._decode
+    monkeypatch.setattr(kept, "_decode", lambda sample_id: kept.verify() or decode(sample_id))
+    assert kept.read_frame(kept.ids[0]).depth is not None
+
+
+def test_whatever_is_damaged_in_a_kept_frame_it_is_decoded_again(tmp_path: Path) -> None:
+    cache, rng = DiskCache(tmp_path), np.random.default_rng(0)
+    camera = Intrinsics(100.0, 100.0, 39.5, 29.5, 80, 60)
+    depth, mask = np.ones((60, 80), np.float32), np.zeros((60, 80), bool)
+    cache.put("a", "now", Frame(depth=depth, mask=mask, intrinsics=camera))
+    file = tmp_path / "a.npz"
+    written = file.read_bytes()
+    # the directory's method of compression, a member's name, a shape, a length; then any byte
+    places = [written.index(b"PK\x01\x02") + 10, written.rindex(b"mask.npy")]
+    places += [written.index(b"(60, 80)") + 1, written.rindex(b"PK\x01\x02") + 24]
+    for place in [*places, *rng.integers(len(written), size=300)]:
+        damaged = bytearray(written)
+        damaged[place] ^= 1 + rng.integers(255)
+        file.write_bytes(damaged)
+        assert cache.get("a", "now") is None, place
+    file.write_bytes(written)
+    frame = cache.get("a", "now")
+    assert frame is not None and frame.rgb is None and frame.intrinsics == camera
+    np.testing.assert_array_equal(frame.depth, depth)
+
+
 def test_it_is_a_data_set_like_the_others(dataset: Generated, root: Path, tmp_path: Path) -> None:
     report = check(dataset, progress=False)
     assert report.labelled == 60 and report.faults == () and report.outside == 0
@@ -235,6 +290,8 @@ def test_faults_of_shards_are_found(tmp_path: Path) -> None:
     assert "shard-000001.tar" in texts[0] and "expected" in texts[0] and len(texts) == 5
     (tmp_path / "a" / "shard-000000.tar").unlink()
     assert sum("is missing" in str(fault) for fault in dataset.verify()) == 4
+    # the missing shard once, the cut one, and its four frames
+    assert len(check(dataset, progress=False).faults) == 6
 
 
 def test_data_with_the_same_ids_are_told_apart(root: Path, tmp_path: Path) -> None:
@@ -246,3 +303,9 @@ def test_data_with_the_same_ids_are_told_apart(root: Path, tmp_path: Path) -> No
     same = open_dataset(f"generated:{root}")
     assert same.identity == more.identity != other.identity and len(same.identity) == 12
     assert same.height_range == (1.0, 2.0)  # of the fake camera
+    joined = open_dataset(f"generated:{root} + generated:{tmp_path / 'more'}")
+    assert joined.height_range == (1.0, 2.0)
+    joined.parts[1].height_range = (1.5, 2.5)
+    assert Joined(joined.parts).height_range == (1.0, 2.5)
+    joined.parts[1].height_range = None
+    assert Joined(joined.parts).height_range is None

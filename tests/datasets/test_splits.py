@@ -35,7 +35,7 @@ def test_no_object_crosses_in_the_fakes(fakes: ModuleType, tmp_path: Path) -> No
         (tmp_path / kind).mkdir()
         dataset = open_dataset(f"{kind}:{write(tmp_path / kind)}")
         if dataset.objects:
-            folds = object_wise(dataset.objects, folds=2)
+            folds = object_wise(dataset.objects, folds=3)
             assert folds.crossing(dataset.objects) == []
 
 
@@ -105,6 +105,20 @@ def test_label_fractions_are_nested_and_independent_of_order() -> None:
     for fraction in (0, 1.1, -1):
         with pytest.raises(InputError, match="label fraction"):
             label_fraction(IDS, fraction, seed=0)
+    for draw in (lambda: label_fraction(IDS, 0.5, seed=-1), lambda: image_wise(IDS, seed=-1)):
+        with pytest.raises(InputError, match="seed is -1, expected 0 or more"):
+            draw()
+
+
+@pytest.mark.parametrize("others", [2, 3])
+def test_no_fold_is_without_a_part(others: int) -> None:
+    """One object has most of the images: a fold of two tests on all of the others."""
+    objects = {f"{n}": "large" for n in range(20)}
+    objects |= {f"other {n}": f"other {n}" for n in range(others)}
+    with pytest.raises(InputError, match="none is left to validate on; use 3 folds or more"):
+        object_wise(objects, folds=2)
+    for fold in object_wise(objects, folds=3).folds:
+        assert fold.train and fold.val and fold.test
 
 
 def test_joined_data_sets_share_the_objects_that_they_call_alike(

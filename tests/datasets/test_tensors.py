@@ -97,6 +97,11 @@ def test_unusable_folders_say_why(tmp_path):
     short.unlink()
     with pytest.raises(InputError, match="object_labels_00001.npz has no rows"):
         GraspTensors(folder)
-    (folder / "tensors" / "hand_poses_00001.npz").write_bytes(b"PK broken")
-    with pytest.raises(InputError, match="hand_poses_00001.npz: cannot be read"):
-        GraspTensors(folder)
+    poses = folder / "tensors" / "hand_poses_00001.npz"
+    whole = poses.read_bytes()
+    method = bytearray(whole)  # of compression, in the zip's directory
+    method[whole.index(b"PK\x01\x02") + 10] = 77
+    for damaged in (b"PK broken", method):
+        poses.write_bytes(damaged)
+        with pytest.raises(InputError, match="hand_poses_00001.npz: cannot be read"):
+            GraspTensors(folder)

@@ -53,6 +53,19 @@ def test_converting_keeps_ids_splits_and_states(fakes: ModuleType, tmp_path: Pat
     assert result["0100"].intrinsics == source["0100"].intrinsics
 
 
+def test_no_image_of_a_new_folder_replaces_another(fakes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    labels = fakes.folder(tmp_path / "in") / "labels.json"
+    text = labels.read_text()
+    for number, name in enumerate(("a-b", "a-b.2", "a/b", "a:b")):
+        text = text.replace(f'"image {number}"', f'"{name}"')
+    labels.write_text(text)
+    source = open_dataset(f"folder:{tmp_path / 'in'}")
+    copy = open_dataset(f"folder:{convert(source, tmp_path / 'out', 'folder', progress=False)}")
+    for sample in source:
+        np.testing.assert_array_equal(copy[sample.id].rgb, sample.rgb)
+
+
 @pytest.mark.parametrize("to", ["folder", "jacquard"])
 def test_names_of_objects_lead_out_of_no_folder(to: str, fakes: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
@@ -103,6 +116,27 @@ def test_check_counts_and_finds_faults(fakes: ModuleType, tmp_path: Path) -> Non
     assert all(text in fault for text, fault in zip(expected, report.faults, strict=True))
 
 
+def test_check_counts_a_fault_once(fakes: ModuleType, tmp_path: Path) -> None:
+    """A file that two images need and that is missing; labels that cannot be read."""
+    (tmp_path / "folder").mkdir()
+    labels = fakes.folder(tmp_path / "folder") / "labels.json"
+    labels.write_text(labels.read_text().replace('"2-depth.png"', '"1-depth.png"'))
+    (tmp_path / "folder" / "1-depth.png").unlink()
+    report = check(open_dataset(f"folder:{tmp_path / 'folder'}"), progress=False)
+    assert report.faults == ("1-depth.png: the file is missing",)
+    (tmp_path / "cornell").mkdir()
+    root = fakes.cornell_recovered(tmp_path / "cornell")
+    label = root / "annotations" / "pcd0100cpos.txt"
+    label.write_bytes(b"\xff")
+    (fault,) = check(open_dataset(f"cornell:{root}"), progress=False).faults
+    assert "not a text file" in fault
+    # a row that is left out hides nothing else that is wrong with its image
+    label.write_text("1 2\nx y\n3 4\n5 6\n")
+    (root / "images" / "pcd0100r.jpg").write_bytes(b"broken")
+    first, second = check(open_dataset(f"cornell:{root}"), progress=False).faults
+    assert "pcd0100cpos.txt" in first and "pcd0100r.jpg" in second
+
+
 @pytest.mark.parametrize(("u", "faults"), [(165.0, 0), (175.0, 1)])
 def test_check_allows_grasps_that_reach_into_the_frame(
     fakes: ModuleType, tmp_path: Path, u: float, faults: int
@@ -131,6 +165,8 @@ def test_show_draws_a_sheet_by_seed(fakes: ModuleType, tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture, show(dataset, count=3, seed=1))
     with pytest.raises(InputError, match="nothing to show"):
         show(dataset, count=0)
+    with pytest.raises(InputError, match="seed is -1, expected 0 or more"):
+        show(dataset, seed=-1)
 
 
 def test_the_shown_window_keeps_labels_on_the_object(fakes: ModuleType, tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def test_epsilon_is_there_on_request(frames, tmp_path):
 def test_nonsense_is_refused(frames, tmp_path):
     with pytest.raises(InputError, match="rows is 0"):
         TensorSettings(rows=0)
+    with pytest.raises(InputError, match="seed is -1, expected 0 or more"):
+        TensorSettings(seed=-1)
     with pytest.raises(InputError, match="no frame has a label"):
         write(frames, tmp_path, TensorSettings(rows=8, each=8), ids=())
 

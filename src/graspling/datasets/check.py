@@ -89,12 +89,17 @@ class Report:
 def check(dataset: Dataset, *, progress: bool = True) -> Report:
     """Decode every frame and read every label. A frame that cannot be read is a fault."""
     found = dataset.verify()
-    faults = [str(fault) for fault in found if fault.malformed]
+    # a file that several samples need is missing once
+    faults = list(dict.fromkeys(str(fault) for fault in found if fault.malformed))
+    named = {fault.file for fault in found}
     counts, widths, jaws, angles, depths = [], [], [], [], []
     sizes: dict[str, int] = {}
     outside = negatives = known = total = 0
     ids = dataset.ids + dataset.unlabelled_ids
     for sample_id in bar(ids, "check", progress):
+        missing = not all(path.is_file() for path in dataset.files(sample_id))
+        if missing or sample_id in named:
+            continue  # verify() has said so
         try:
             sample = dataset[sample_id]
             height, width = sample.size
@@ -179,7 +184,7 @@ def _splits(dataset: Dataset) -> tuple[dict[str, str], list[str]]:
             split = dataset.split(name)
         except InputError as error:
             # a few images cannot make folds; that is no fault of a split that nobody wrote
-            if (dataset.root / "splits" / f"{name}.json").is_file():
+            if name in dataset.split_files:
                 faults.append(str(error))
             continue
         found[name] = f"{len(split.folds)} folds of {split.unit}, hash {split.hash}"

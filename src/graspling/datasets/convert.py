@@ -111,9 +111,9 @@ class FolderWriter(Writer):
         self.authors = dataset.authors if isinstance(dataset, Folder) else {}
 
     def write(self, sample: Sample, number: int) -> str:
-        stem = _plain(sample.id)
-        if stem.lower() in self.stems:  # "a b" and "a/b" look the same, on some disks "A-B" too
-            stem = f"{stem}.{number}"
+        stem = plain = _plain(sample.id)
+        while stem.lower() in self.stems:  # "a b" and "a/b" look the same, on some disks "A-B" too
+            stem, number = f"{plain}.{number}", number + 1
         self.stems.add(stem.lower())
         entry: dict[str, Any] = {"id": sample.id}
         if sample.rgb is not None:
@@ -140,8 +140,8 @@ class FolderWriter(Writer):
         super().finish(names)
         document = {"schema": SCHEMA, "version": VERSION, "images": self.entries}
         self.text(FILE, json.dumps(document, indent=1) + "\n")
-        for path in sorted((self.dataset.root / "splits").glob("*.json")):
-            self.text(f"splits/{path.name}", self.dataset.split(path.stem).to_json())
+        for name in self.dataset.split_files:
+            self.text(f"splits/{name}.json", self.dataset.split(name).to_json())
 
 
 class CornellWriter(Writer):

@@ -157,17 +157,18 @@ class Generated(Dataset):
         return [self.root / self._shards[self._place[sample_id][0]].file]
 
     def read_frame(self, sample_id: str) -> Frame:
-        if self._disk is None:
+        disk = self._disk  # another thread may give it up at any time
+        if disk is None:
             return self._decode(sample_id)
         shard = self.files(sample_id)[0]
         if not shard.exists():
             return self._decode(sample_id)  # says that it is not there
         stamp = f"{shard.stat().st_size} {shard.stat().st_mtime_ns}"
-        frame = self._disk.get(sample_id, stamp)
+        frame = disk.get(sample_id, stamp)
         if frame is None:
             frame = self._decode(sample_id)
             try:
-                self._disk.put(sample_id, stamp, frame)
+                disk.put(sample_id, stamp, frame)
             except InputError as error:  # a full disk must not end hours of training
                 warnings.warn(f"{error}; frames are no longer kept there", stacklevel=2)
                 self._disk = None
@@ -295,12 +296,11 @@ class Generated(Dataset):
     @property
     def split_names(self) -> list[str]:
         """Those in ``splits/*.json``, object-wise and scene-wise."""
-        files = {path.stem for path in (self.root / "splits").glob("*.json")}
-        return sorted(files | {"object-wise", "scene-wise"})
+        return sorted({*self.split_files, "object-wise", "scene-wise"})
 
     def split(self, name: str) -> Splits:
         """See :mod:`graspling.datasets.generated_splits` and :meth:`Dataset.split`."""
-        written = name.endswith(".json") or (self.root / "splits" / f"{name}.json").is_file()
+        written = name.endswith(".json") or name in self.split_files
         if not written and (found := generated_splits.split(self, name)) is not None:
             return found
         return super().split(name)

@@ -1,12 +1,14 @@
 """Several data sets as one: ``generated:A + cornell:B``.
 
-Ids are ``NUMBER/ID``, the number counting the data sets from 0. Splits of the parts do not carry
-over; image-wise, object-wise and files of ids work as everywhere.
+Ids are ``NUMBER/ID``, the number counting the data sets from 0, and so are the files that faults
+name. Splits of the parts do not carry over; image-wise, object-wise and files of ids work as
+everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,6 +43,11 @@ class Joined(Dataset):
         named = list(enumerate(parts))
         self.ids = tuple(f"{k}/{i}" for k, part in named for i in part.ids)
         self.unlabelled_ids = tuple(f"{k}/{i}" for k, part in named for i in part.unlabelled_ids)
+        self.skipped_ids = tuple(f"{k}/{i}" for k, part in named for i in part.skipped_ids)
+        self.dropped_ids = frozenset(f"{k}/{i}" for k, part in named for i in part.dropped_ids)
+        heights = [part.height_range for part in parts if part.height_range is not None]
+        if len(heights) == len(parts):  # of the whole they are known where they are of every part
+            self.height_range = min(low for low, _ in heights), max(high for _, high in heights)
         # an object that two parts of one kind call alike is the same one, as procedural ones are
         self.objects = tied(
             {f"{k}/{i}": names for k, part in named for i, names in _contents(part).items()},
@@ -73,7 +80,26 @@ class Joined(Dataset):
     @property
     def faults(self) -> list[FileFault]:
         """Those of the parts."""
-        return [fault for part in self.parts for fault in part.faults]
+        return list(self._numbered(part.faults for part in self.parts))
+
+    def verify(self) -> list[FileFault]:
+        """As the parts do."""
+        return list(self._numbered(part.verify() for part in self.parts))
+
+    def _numbered(self, found: Iterable[Sequence[FileFault]]) -> Iterator[FileFault]:
+        for k, faults in enumerate(found):
+            yield from (replace(fault, file=f"{k}/{fault.file}") for fault in faults)
+
+    @property
+    def object_count(self) -> int:
+        """Objects that are shown; ``objects`` holds what keeps images with common ones together."""
+        shown = (names for part in self.parts for names in _contents(part).values())
+        return len({name for names in shown for name in names})
+
+    @property
+    def split_files(self) -> dict[str, Path]:
+        """None: what somebody wrote for a part names other ids."""
+        return {}
 
 
 def _contents(part: Dataset) -> dict[str, list[str]]:

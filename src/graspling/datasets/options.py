@@ -1,4 +1,5 @@
-"""Options of a data set in a spec such as ``jacquard:FOLDER,depth=stereo``: text to value."""
+"""Options of a data set in a spec such as ``jacquard:FOLDER,depth=stereo``: text to value; and
+checks of settings that come from Python or from the command line."""
 
 from __future__ import annotations
 
@@ -52,3 +53,9 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise InputError(f"option {name}={value!r}: expected {' or '.join(choices)}")
     return value
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError for a seed that no generator of random numbers takes."""
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected 0 or more")

@@ -204,10 +204,15 @@ class Dataset(ABC):
     # ---- splits -------------------------------------------------------------------------------
 
     @property
+    def split_files(self) -> dict[str, Path]:
+        """The files of splits that somebody wrote, ``splits/NAME.json`` of the folder, by name."""
+        return {path.stem: path for path in sorted((self.root / "splits").glob("*.json"))}
+
+    @property
     def split_names(self) -> list[str]:
-        """Those in ``splits/*.json`` of the folder; and where there is no such file, image-wise
-        and (when the objects are known) object-wise, which are built from the ids."""
-        names = {path.stem for path in (self.root / "splits").glob("*.json")} | {"image-wise"}
+        """Those in :attr:`split_files`; and where there is no such file, image-wise and (when the
+        objects are known) object-wise, which are built from the ids."""
+        names = {*self.split_files, "image-wise"}
         if self.ids and all(sample_id in self.objects for sample_id in self.ids):
             names.add("object-wise")
         return sorted(names)
@@ -219,7 +224,7 @@ class Dataset(ABC):
             try:
                 found[name] = self.split(name)
             except InputError:
-                if (self.root / "splits" / f"{name}.json").is_file():
+                if name in self.split_files:
                     raise
         return found
 
@@ -230,10 +235,8 @@ class Dataset(ABC):
             InputError: no such split; it names ids that are not here; an object-wise split lets
                 an object cross from one part of a fold to another.
         """
-        path = self.root / "splits" / f"{name}.json"
-        if name.endswith(".json"):
-            path = Path(name)
-        if path.is_file() or name.endswith(".json"):
+        path = Path(name) if name.endswith(".json") else self.split_files.get(name)
+        if path is not None:
             return self._checked(Splits.load(path))
         if name == "image-wise":
             return image_wise(self.ids)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from graspling.datasets.options import check_seed
 from graspling.datasets.sample import Dataset, Picture, Sample
 from graspling.errors import InputError
 from graspling.pictures import sheet
@@ -26,6 +27,7 @@ def show(dataset: Dataset, count: int = 12, seed: int = 0, *, columns: int = 4) 
     ids = dataset.ids or dataset.unlabelled_ids
     if not ids or count < 1:
         raise InputError(f"{dataset.name} at {dataset.root}: nothing to show (count {count})")
+    check_seed(seed)
     order = np.random.default_rng(seed).permutation(len(ids))[:count]
     images, captions = [], []
     for number in sorted(order):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from graspling.datasets.options import check_seed
 from graspling.errors import InputError
 from graspling.files import write_text
 
@@ -183,6 +184,7 @@ def label_fraction(ids: Sequence[str], fraction: float, seed: int) -> list[str]:
     """
     if not 0 < fraction <= 1:
         raise InputError(f"label fraction {fraction}: expected more than 0 and at most 1")
+    check_seed(seed)
     order = np.random.default_rng(seed).permutation(len(ids))
     ranked = sorted(ids)
     chosen = {ranked[i] for i in order[: max(math.ceil(fraction * len(ids)), 1)]}
@@ -192,6 +194,7 @@ def label_fraction(ids: Sequence[str], fraction: float, seed: int) -> list[str]:
 def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: int) -> Splits:
     """Deal whole groups into ``folds`` test parts of about equal size; of the rest of each fold,
     groups are moved to validation until it has its share."""
+    check_seed(seed)
     members: dict[str, list[str]] = {}
     for sample_id in sorted(groups):
         members.setdefault(groups[sample_id], []).append(sample_id)
@@ -216,6 +219,11 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
         val: list[str] = []
         while len(rest) > 1 and (not val or _count(val, members) < _VALIDATION_SHARE * len(groups)):
             val.append(rest.pop())
+        if not val:  # of two folds; three or more leave two groups or more
+            raise InputError(
+                f"{name} split: one of the {folds} folds tests on all {unit.split()[0]}s but one, "
+                "so none is left to validate on; use 3 folds or more"
+            )
         parts = (sorted(i for g in part for i in members[g]) for part in (rest, val, test))
         built.append(Fold(*map(tuple, parts)))
     return Splits(name, seed, unit, tuple(built))

@@ -24,7 +24,6 @@ import hashlib
 import json
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +46,6 @@ IMAGES, POSES = "depth_ims_tf_table", "hand_poses"
 # 0.002: Dex-Net 2.0's.
 METRICS: dict[str, float] = {"robust_q": 0.6, "robust_ferrari_canny": 0.002}
 _OPTIONAL = ("openings", "image_labels", "object_labels")
-_DAMAGE = (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
 FOCAL = 525.0  # pixels: of the Primesense camera that the public images were rendered for
 SEED = 20240
 Unit = Literal["image-wise", "object-wise"]
@@ -252,8 +250,8 @@ class GraspTensors:
             try:
                 with np.load(path) as archive:
                     part = np.asarray(archive["arr_0"])
-            except _DAMAGE as error:
-                raise InputError(f"{path}: cannot be read ({error})") from None
+            except Exception as error:
+                raise _damaged(path, error) from None
             yield first, part
             first += len(part)
 
@@ -265,5 +263,11 @@ def _rows(path: Path) -> int:
             old = npy.read_magic(stream) == (1, 0)
             read = npy.read_array_header_1_0 if old else npy.read_array_header_2_0
             return int(read(stream)[0][0])
-    except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+    except Exception as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    """For whatever reading raised: a damaged archive may ask for another compression, a password or
+    a version of zip that nobody knows, and its header is parsed as Python."""
+    return InputError(f"{path}: cannot be read ({str(error) or type(error).__name__})")

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from graspling.camera import Intrinsics
 from graspling.crops import Cropper
 from graspling.datasets.generated import Generated
+from graspling.datasets.options import check_seed
 from graspling.datasets.tensors import IMAGES, METRICS, POSES, TensorWriter
 from graspling.errors import InputError
 from graspling.grasps import Grasps, wrap_angle
@@ -61,6 +62,7 @@ class TensorSettings:
     def __post_init__(self) -> None:
         if self.rows < 1 or self.each < 4:
             raise InputError(f"rows is {self.rows}, each {self.each}: expected 1 and 4 or more")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, eq=False)
