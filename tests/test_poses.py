@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from ray_scenes import CAMERA, Body, camera_at, pose, render
@@ -291,6 +292,29 @@ def test_a_bent_lens_gives_the_same_pose() -> None:
     poses = raw.to_poses(bent.unrectify(depth), bent, PANDA)
     np.testing.assert_allclose(world(poses, view), world(straight, view), atol=0.002)
     assert poses.width[0] == pytest.approx(straight.width[0], abs=0.0005)
+
+
+@pytest.mark.parametrize("place", [(-0.27, -0.21), (0.27, 0.2)])
+def test_what_a_bent_lens_saw_at_its_border_has_a_pose(place: tuple[float, float]) -> None:
+    """Beyond what a straight image of the same size shows."""
+    bent = replace(CAMERA, distortion=(-0.25, 0.05, 0.0, 0.0, 0.0))
+    view, top = camera_at(0.6), 0.04
+    box = Body("box", (0.02, 0.03, top / 2), pose(*place, top / 2))
+    wide = CAMERA.crop(-200, -160, CAMERA.width + 400, CAMERA.height + 320)
+    depth = render([box], view, wide)
+    v, u = np.mgrid[: bent.height, : bent.width].astype(np.float64)
+    where = wide.project(bent.deproject(u, v, 1.0)).astype(np.float32)
+    raw = cv2.remap(depth, where[..., 0], where[..., 1], cv2.INTER_NEAREST)
+    camera_from_world = np.linalg.inv(view)
+    ends = [np.array([place[0] + x, place[1], top, 1.0]) for x in (-0.025, 0.025)]
+    left, right = (bent.project((camera_from_world @ end)[:3]) for end in ends)
+    middle, along = (left + right) / 2, right - left
+    grasps = Grasps.from_arrays(*middle, np.arctan2(along[1], along[0]), np.linalg.norm(along))
+    found = world(grasps.to_poses(raw, bent, PANDA), view)
+    np.testing.assert_allclose(found[:2, 3], place, atol=0.004)
+    # there lies the outer finger in a straight image
+    finger = np.array([place[0] + np.copysign(0.05, place[0]), place[1], top, 1.0])
+    assert abs(CAMERA.project((camera_from_world @ finger)[:3])[0] - CAMERA.cx) > CAMERA.width / 2
 
 
 @pytest.mark.parametrize("missing", [0, np.nan])

@@ -9,7 +9,8 @@ import pytest
 
 from graspling.camera import Intrinsics, register_depth
 from graspling.errors import InputError
-from graspling.registration import _canvas, splat
+from graspling.registration import splat
+from graspling.straight import straight_view
 
 SMALL = Intrinsics(fx=80, fy=80, cx=31.5, cy=23.5, width=64, height=48)
 
@@ -115,8 +116,8 @@ def test_a_fish_eye_makes_no_image_without_end(degrees: float, missing: bool) ->
     assert (registered == 0).any() == missing
     np.testing.assert_allclose(registered[registered > 0], 0.7, rtol=1e-6)
     np.testing.assert_allclose(registered[12:36, 16:48], 0.7, rtol=1e-6)
-    canvas, _ = _canvas(camera)
-    assert 64 < canvas.width <= 3 * 64 + 1 and 48 < canvas.height <= 3 * 48 + 1
+    view = straight_view(camera)
+    assert 64 < view.width <= 3 * 64 + 1 and 48 < view.height <= 3 * 48 + 1
 
 
 def test_registration_errors() -> None:

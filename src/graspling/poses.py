@@ -24,6 +24,7 @@ from graspling.intrinsics import Intrinsics
 from graspling.opencv import one_thread
 from graspling.plane import Plane, fit_plane
 from graspling.registration import rigid
+from graspling.straight import straight_view, straightened, to_view
 from graspling.surface import surface_of
 
 if TYPE_CHECKING:
@@ -148,10 +149,11 @@ def to_poses(
     if not isinstance(gripper, Gripper):
         gripper = Gripper.load(gripper)
     metres = _depth(depth, intrinsics)
+    outside = ~_inside(grasps, intrinsics)
     if intrinsics.distortion:
-        metres = np.ascontiguousarray(intrinsics.rectify(metres))
+        metres = np.ascontiguousarray(straightened(metres, intrinsics))
         grasps = _straight(grasps, intrinsics)
-        intrinsics = intrinsics.rectified
+        intrinsics = straight_view(intrinsics)
     turn = _turn(approach, gravity)
     if table is None:
         plane = fit_plane(metres, intrinsics)
@@ -160,7 +162,7 @@ def to_poses(
     count = len(grasps)
     reason = np.full(count, "", dtype=object)
     surface, share, centre = surface_of(grasps, metres, intrinsics, gripper)
-    _refuse(reason, ~_inside(grasps, intrinsics), "the grasp lies outside the image")
+    _refuse(reason, outside, "the grasp lies outside the image")
     _refuse(reason, share < _KNOWN_SURFACE, "no depth under the grasp")
     _refuse(reason, centre < _KNOWN_CENTRE, "no depth at the middle of the grasp")
     coarse = surface * _COARSEST > intrinsics.focal * gripper.opening
@@ -198,12 +200,10 @@ def _depth(depth: ArrayLike, intrinsics: Intrinsics) -> Depth:
 
 
 def _straight(grasps: Grasps, intrinsics: Intrinsics) -> Grasps:
-    """The grasps in the rectified image: their centres, and what lies between their ends."""
+    """The grasps in the straight view: their centres, and what lies between their ends."""
     along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
     half = along * (grasps.width / 2)[:, None]
-    left, centre, right = (
-        intrinsics.rectify_pixels(grasps.centres + sign * half) for sign in (-1, 0, 1)
-    )
+    left, centre, right = (to_view(intrinsics, grasps.centres + sign * half) for sign in (-1, 0, 1))
     opening = right - left
     return replace(
         grasps,

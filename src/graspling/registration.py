@@ -16,6 +16,7 @@ from graspling.errors import InputError
 from graspling.frames import unmasked
 from graspling.intrinsics import Intrinsics
 from graspling.opencv import one_thread
+from graspling.straight import straight_view, to_view
 
 Floats = NDArray[np.float64]
 Depth = NDArray[np.float32]
@@ -44,9 +45,8 @@ def register_depth(
     when the colour image is the finer one, and what the depth camera did not see (missing depth,
     the shadow beside a near object) stays missing.
 
-    Where lenses distort, nothing is lost at the borders, but for one limit: what a straight colour
-    camera of the same focal length would see more than one width or height beyond its image stays
-    missing, so the rim of a fish-eye that sees more than 150 degrees from corner to corner.
+    Where lenses distort, nothing is lost at the borders, but what a straight view of the colour
+    camera leaves out (:func:`graspling.straight.straight_view`).
 
     Args:
         depth: (H, W) metres along z of the depth camera; 0, negative, NaN, infinite = missing.
@@ -69,8 +69,8 @@ def register_depth(
         )
     transform = rigid(colour_from_depth)
     if colour_intrinsics.distortion:
-        canvas, where = _canvas(colour_intrinsics)
-        straight = register_depth(depth, depth_intrinsics, canvas, transform)
+        view, where = straight_view(colour_intrinsics), _in_view(colour_intrinsics)
+        straight = register_depth(depth, depth_intrinsics, view, transform)
         distorted = cv2.remap(straight, where[..., 0], where[..., 1], cv2.INTER_NEAREST)
         return np.asarray(distorted, np.float32)
     v, u = np.nonzero(np.isfinite(depth) & (depth > 0))
@@ -103,18 +103,10 @@ def register_depth(
 
 
 @lru_cache(maxsize=4)
-def _canvas(camera: Intrinsics) -> tuple[Intrinsics, NDArray[np.float32]]:
-    """A camera without distortion whose image holds that of this one, as far as the limit of
-    :func:`register_depth` allows; and (H, W, 2) where it shows each pixel of this one, as (u, v).
-    """
+def _in_view(camera: Intrinsics) -> NDArray[np.float32]:
+    """(H, W, 2) where the straight view of a camera shows each of its pixels, as (u, v)."""
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float64)
-    where = camera.rectify_pixels(np.stack([u, v], axis=-1))
-    size = np.array([camera.width, camera.height])
-    held = where[((where > -size) & (where < 2 * size)).all(axis=-1)]
-    low = np.floor(held.min(axis=0, initial=0)).astype(int)
-    high = np.ceil(held.max(axis=0, initial=0)).astype(int)
-    canvas = camera.rectified.crop(*low.tolist(), *(high - low + 1).tolist())
-    return canvas, (where - low).astype(np.float32)
+    return to_view(camera, np.stack([u, v], axis=-1)).astype(np.float32)
 
 
 def _squares(
