@@ -19,6 +19,7 @@ from graspling.descent import PALM_CLEARANCE, TIP_CLEARANCE
 from graspling.errors import InputError
 from graspling.gripper import Box, Gripper
 from graspling.plane import Plane, fit_plane
+from graspling.straight import straight_view, straightened, to_view
 
 PANDA = Gripper.load("panda")
 
@@ -315,6 +316,22 @@ def test_what_a_bent_lens_saw_at_its_border_has_a_pose(place: tuple[float, float
     # there lies the outer finger in a straight image
     finger = np.array([place[0] + np.copysign(0.05, place[0]), place[1], top, 1.0])
     assert abs(CAMERA.project((camera_from_world @ finger)[:3])[0] - CAMERA.cx) > CAMERA.width / 2
+
+
+def test_a_lens_that_says_nothing_of_a_corner_refuses_the_grasps_there_alone() -> None:
+    bent = replace(CAMERA, distortion=(-0.45, 0.0, 0.0, 0.0, 0.0))
+    depth, grasps, _ = scene()
+    corner = replace(grasps, u=np.array([5.0]), v=np.array([5.0]))
+    poses = Grasps.concatenate([corner, grasps]).to_poses(bent.unrectify(depth), bent, PANDA)
+    assert poses.valid.tolist() == [False, True]
+    assert poses.reason[0] == "the camera's lens coefficients say nothing of that place"
+    # nor does the formula lead back into the image, beyond its field of view
+    view = straight_view(bent)
+    seen = straightened(np.ones((bent.height, bent.width), np.float32), bent) > 0
+    v, u = (at[::97] for at in np.nonzero(seen))
+    back = to_view(bent, bent.project(view.deproject(u, v, 1.0)))
+    # where the formula turns round many pixels show the same place
+    np.testing.assert_allclose(back, np.stack([u, v], axis=1), atol=6)
 
 
 @pytest.mark.parametrize("missing", [0, np.nan])

@@ -149,10 +149,10 @@ def to_poses(
     if not isinstance(gripper, Gripper):
         gripper = Gripper.load(gripper)
     metres = _depth(depth, intrinsics)
-    outside = ~_inside(grasps, intrinsics)
+    outside, known = ~_inside(grasps, intrinsics), np.ones(len(grasps), dtype=bool)
     if intrinsics.distortion:
         metres = np.ascontiguousarray(straightened(metres, intrinsics))
-        grasps = _straight(grasps, intrinsics)
+        grasps, known = _straight(grasps, intrinsics)
         intrinsics = straight_view(intrinsics)
     turn = _turn(approach, gravity)
     if table is None:
@@ -163,6 +163,7 @@ def to_poses(
     reason = np.full(count, "", dtype=object)
     surface, share, centre = surface_of(grasps, metres, intrinsics, gripper)
     _refuse(reason, outside, "the grasp lies outside the image")
+    _refuse(reason, ~known, "the camera's lens coefficients say nothing of that place")
     _refuse(reason, share < _KNOWN_SURFACE, "no depth under the grasp")
     _refuse(reason, centre < _KNOWN_CENTRE, "no depth at the middle of the grasp")
     coarse = surface * _COARSEST > intrinsics.focal * gripper.opening
@@ -199,19 +200,22 @@ def _depth(depth: ArrayLike, intrinsics: Intrinsics) -> Depth:
     return np.ascontiguousarray(array, np.float32)
 
 
-def _straight(grasps: Grasps, intrinsics: Intrinsics) -> Grasps:
-    """The grasps in the straight view: their centres, and what lies between their ends."""
+def _straight(grasps: Grasps, intrinsics: Intrinsics) -> tuple[Grasps, Bools]:
+    """The grasps in the straight view: their centres, and what lies between their ends. And (N,)
+    where they can be told; elsewhere they are as they were."""
     along = np.stack([np.cos(grasps.angle), np.sin(grasps.angle)], axis=1)
     half = along * (grasps.width / 2)[:, None]
     left, centre, right = (to_view(intrinsics, grasps.centres + sign * half) for sign in (-1, 0, 1))
+    known = np.isfinite(np.concatenate([left, centre, right], axis=1)).all(axis=1)
     opening = right - left
-    return replace(
+    straight = replace(
         grasps,
-        u=centre[:, 0],
-        v=centre[:, 1],
-        angle=np.arctan2(opening[:, 1], opening[:, 0]),
-        width=np.linalg.norm(opening, axis=1),
+        u=np.where(known, centre[:, 0], grasps.u),
+        v=np.where(known, centre[:, 1], grasps.v),
+        angle=np.where(known, np.arctan2(opening[:, 1], opening[:, 0]), grasps.angle),
+        width=np.where(known, np.linalg.norm(opening, axis=1), grasps.width),
     )
+    return straight, known
 
 
 def _turn(approach: str, gravity: ArrayLike | None) -> Floats:

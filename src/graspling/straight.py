@@ -24,8 +24,10 @@ def straight_view(camera: Intrinsics) -> Intrinsics:
     sees more than 150 degrees from corner to corner is left out.
     """
     outline = camera.rectify_pixels(_border(camera))
-    first, last = _limits(camera)
-    if np.isfinite(outline).all():
+    size = np.array([camera.width, camera.height])
+    first, last = -size, 2 * size
+    outline = outline[np.isfinite(outline).all(axis=1)]  # strong lenses say nothing of corners
+    if len(outline):
         first = np.maximum(first, np.floor(outline.min(axis=0)))
         last = np.minimum(last, np.ceil(outline.max(axis=0)))
     low, high = np.minimum(first, 0).astype(int), np.maximum(last, 0).astype(int)
@@ -50,22 +52,20 @@ def _raw_pixels(camera: Intrinsics) -> NDArray[np.float32]:
     """(H, W, 2) where each pixel of the straight view lies in the image; -2 outside of it."""
     view = straight_view(camera)
     v, u = np.mgrid[: view.height, : view.width].astype(np.float64)
-    where = camera.project(view.deproject(u, v, 1.0)).astype(np.float32)
-    outline = camera.rectify_pixels(_border(camera))
-    first, last = _limits(camera)
-    if ((outline >= first) & (outline <= last)).all():
-        # beyond its field of view a lens's formula may lead back into the image
-        seen = np.zeros((view.height, view.width), np.uint8)
-        shown = outline + [view.cx - camera.cx, view.cy - camera.cy]
-        cv2.fillPoly(seen, [np.rint(shown).astype(np.int32)], 1)
-        where[seen == 0] = -2
-    return where
-
-
-def _limits(camera: Intrinsics) -> tuple[Floats, Floats]:
-    """First and last pixel that a straight view may have, as (u, v) of the rectified image."""
-    size = np.array([camera.width, camera.height], dtype=np.float64)
-    return -size, 2 * size
+    where = camera.project(view.deproject(u, v, 1.0))
+    # Beyond its field of view a lens's formula may lead back into the image: mirrored first, so
+    # what it shows is what hangs together with the middle and is not mirrored.
+    (down_u, right_u), (down_v, right_v) = (np.gradient(where[..., axis]) for axis in (0, 1))
+    last = [camera.width - 0.5, camera.height - 0.5]
+    within = ((where > -0.5) & (where < last)).all(axis=-1)
+    shown = np.asarray(within & (right_u * down_v > right_v * down_u))
+    _, part = cv2.connectedComponents(shown.astype(np.uint8), connectivity=4)
+    middle = to_view(camera, np.array([camera.width - 1, camera.height - 1]) / 2)
+    if np.isfinite(middle).all():
+        column, row = np.rint(middle).astype(int)
+        shown &= part == part[row, column]
+    where[~shown] = -2
+    return where.astype(np.float32)
 
 
 def _border(camera: Intrinsics) -> Floats:
