@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,40 @@ def unlabelled(arguments: argparse.Namespace) -> list[Run]:
     return runs
 
 
-EXPERIMENTS = {f.__name__: f for f in (ggcnn, kufenet, litegrasp, graspling, unlabelled)}
+def few(arguments: argparse.Namespace) -> list[Run]:
+    """Our own recipe with a share of the labels, with and without the rest of the images.
+
+    "Labels alone" has the same two phases, of which the second one accepts no pseudo-label; "in one
+    phase" is one schedule as long as both. --ablation: without MixUp, and labelled images changed
+    as much as the others.
+    """
+    plain = ("train", str(plain_recipe(arguments, "semi_graspling", {"semi": None})))
+    semi = load_recipe("semi_graspling").semi
+    assert semi is not None
+    as_much = [
+        f"augmentation.{key}={json.dumps(value)}" for key, value in asdict(semi.strong).items()
+    ]
+    strongly = (*as_much, "semi.weak={flip: 0.5}")
+    variants: dict[str, tuple[str, ...]] = {"": ()}
+    if arguments.ablation:
+        unmixed = "semi.mixup=0"
+        variants |= {", without MixUp": (unmixed,), ", strongly": strongly}
+        variants |= {", strongly, without MixUp": (*strongly, unmixed)}
+    runs = []
+    for fraction in arguments.shares:
+        name = f"{100 * fraction:g} %"
+        runs.append(Run(f"{name} in one phase", plain, (f"fraction={fraction}",), times=2))
+        if fraction == 1:
+            continue  # nothing is left without labels
+        words = ("semi", "semi_graspling", "--fraction", str(fraction))
+        for variant, sets in variants.items():
+            alone = f"{name} labels alone{variant}"
+            runs.append(Run(alone, words, (*sets, "semi.confidence=1")))
+            runs.append(Run(f"{name} with the others{variant}", words, sets, "", alone))
+    return runs
+
+
+EXPERIMENTS = {f.__name__: f for f in (ggcnn, kufenet, litegrasp, graspling, unlabelled, few)}
 
 
 def plain_recipe(

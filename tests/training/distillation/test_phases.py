@@ -17,10 +17,16 @@ torch = pytest.importorskip("torch", reason="the lab is not installed")
 
 from graspling.cli import main  # noqa: E402
 from graspling.datasets import open_dataset  # noqa: E402
+from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
+from graspling.image import Preparation  # noqa: E402
 from graspling.training import loop  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
-from graspling.training.distillation.unlabelled import open_pool  # noqa: E402
+from graspling.training.distillation.unlabelled import (  # noqa: E402
+    MixedBatches,
+    Pool,
+    open_pool,
+)
 from graspling.training.lessons import Lesson  # noqa: E402
 from graspling.training.log import read_log  # noqa: E402
 from graspling.training.recipe import Recipe, load_recipe  # noqa: E402
@@ -118,6 +124,24 @@ def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Pa
         assert found == free | {f"{number}_rgb" for number in range(4)}
         pool = open_pool(dataset, spec, (), (f"cornell:{own},depth=none,strict=true",), "rgb")
         assert {f"pcd{name}r" for _, name in pool.items} == free
+
+
+def test_the_teacher_may_see_images_as_they_are(bars: str) -> None:
+    """However strongly the labelled ones are changed, and the student's view of the others."""
+    dataset, turned = open_dataset(bars), Augmentation(rotation_deg=180, brightness=0.4)
+    pool = Pool(tuple((dataset, i) for i in dataset.ids[:3]))
+    preparation = Preparation("rgb", 32)
+    plain = [preparation(dataset[i].rgb, None).tensor for i in dataset.ids]
+    batches = MixedBatches(
+        *(dataset, dataset.ids, preparation, turned),
+        **{"pool": pool, "count": 3, "weak": Augmentation(), "strong": turned, "size": 3},
+    )
+    batch = batches.load(dataset.ids[:3], 0)
+    assert batch.free is not None
+    for view in batch.free.weak.numpy():
+        assert any(np.array_equal(view, image) for image in plain[:3])
+    for views in (batch.free.strong, batch.image):
+        assert not any(np.array_equal(view, image) for view in views.numpy() for image in plain)
 
 
 Call = Callable[..., tuple[int, str]]

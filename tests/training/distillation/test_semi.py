@@ -8,11 +8,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="the lab is not installed")
 
 from graspling.datasets.augment import Augmentation, generator  # noqa: E402
+from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.maps import Decoding, decode, encode  # noqa: E402
 from graspling.networks.base import GraspNetwork  # noqa: E402
 from graspling.training.batches import Batch, Free  # noqa: E402
-from graspling.training.distillation.semi import SemiSupervision, turned  # noqa: E402
+from graspling.training.distillation.semi import (  # noqa: E402
+    SemiSupervision,
+    sharpened,
+    turned,
+)
 from graspling.training.distillation.settings import SemiSettings  # noqa: E402
 from graspling.training.distillation.unlabelled import between  # noqa: E402
 from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
@@ -115,6 +120,19 @@ def test_without_mixup_labelled_come_first_and_rejected_are_left_out() -> None:
     assert mixed.labelled == 2
     torch.testing.assert_close(mixed.target[2], pseudo[0], atol=1e-5, rtol=0)
     assert mixed.inside[2].any() and not mixed.inside[:2].any()
+
+
+def test_sharpening_makes_the_likelier_answer_likelier_and_angles_whole() -> None:
+    maps = torch.tensor([0.8, 0.3, -0.4, 0.25])[None, :, None, None].expand(1, 4, 2, 2)
+    sharp = sharpened(maps, 0.5)
+    # 0.8^2 / (0.8^2 + 0.2^2)
+    expected = torch.tensor([0.64 / 0.68, 0.6, -0.8, 0.25])[None, :, None, None].expand(1, 4, 2, 2)
+    torch.testing.assert_close(sharp, expected)
+    assert sharpened(maps, 1.0) is maps
+    sure = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.5]])[:, :, None, None]
+    torch.testing.assert_close(sharpened(sure, 0.5), sure, atol=1e-6, rtol=0)
+    with pytest.raises(InputError, match="sharpen is 0, expected above 0"):
+        SemiSettings(sharpen=0)
 
 
 def test_mixup_is_a_weighted_mean_with_the_larger_part_first() -> None:

@@ -67,6 +67,7 @@ def make_batches(
         recipe.augmentation,
         pool=make_pool(recipe, dataset, rest),
         count=recipe.unlabelled_batch or recipe.batch,
+        weak=recipe.semi.weak if recipe.semi else None,
         strong=recipe.semi.strong if recipe.semi else None,
         size=recipe.batch,
         encoding=recipe.encoding,

@@ -118,6 +118,7 @@ class SemiSupervision(Lesson):
         """
         maps, seen = turned(pseudo[accepted], free.turn[accepted], free.strong.shape[-1])
         sure = maps[:, 0] > self.settings.confidence / 2
+        maps = sharpened(maps, self.settings.sharpen)
         whole = dataclasses.replace(
             batch,
             image=torch.cat([batch.image, free.strong[accepted]]),
@@ -152,6 +153,22 @@ class SemiSupervision(Lesson):
         """With the agreement of accepted pseudo-labels with known labels in place of counts."""
         known, right = means.pop("known", 0.0), means.pop("right", 0.0)
         return means | ({"agreement": right / known} if known else {})
+
+
+def sharpened(maps: Tensor, temperature: float) -> Tensor:
+    """Maps as a label would have them: of the two answers at a pixel, grasp and none, the likelier
+    one is made likelier (MixMatch, equation 7), and (cos 2a, sin 2a) has the length 1.
+
+    Args:
+        maps: (N, 4, S, S) in their ranges.
+        temperature: above 0; 1 leaves everything as it is.
+    """
+    if temperature == 1:
+        return maps
+    quality = maps[:, :1].clamp(1e-6, 1 - 1e-6)
+    quality = torch.sigmoid(torch.logit(quality) / temperature)
+    direction = functional.normalize(maps[:, 1:3], dim=1)
+    return torch.cat([quality, direction, maps[:, 3:]], dim=1)
 
 
 def turned(maps: Tensor, affine: Tensor, size: int) -> tuple[Tensor, Tensor]:

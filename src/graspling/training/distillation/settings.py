@@ -118,15 +118,19 @@ class DistillSettings:
 class SemiSettings:
     """Semi-supervision by a teacher that is the moving average of its student (LiteGrasp, III-C).
 
-    The teacher is the average of the recipe's ``ema``; labelled images and the teacher's view of
-    the others have the recipe's augmentation.
+    The teacher is the average of the recipe's ``ema``; labelled images have the recipe's
+    augmentation.
 
     Attributes:
         pretrain: epochs of supervised training before; 0: the recipe's ``init`` is the start.
         weight: gamma of equation 6, of the unsupervised loss.
         ramp: epochs in which gamma grows from 0 to its value.
         confidence: a pseudo-label is accepted if the teacher's best quality exceeds this.
+        sharpen: temperature that makes pseudo-labels surer than the teacher is, as labels are
+            (MixMatch, equation 7, has 0.5); 1: they are left as they are.
         mixup: a of MixUp's Beta(a, a) distribution (MixMatch has 0.75); 0: no MixUp.
+        weak: augmentation of the teacher's view of images without labels; None: that of labelled
+            ones.
         strong: what the student's view is changed by on top of the teacher's: its geometry is
             undone before both are compared.
     """
@@ -135,12 +139,16 @@ class SemiSettings:
     weight: float = 1.0
     ramp: int = 0
     confidence: float = 0.5
+    sharpen: float = 1.0
     mixup: float = 0.75
+    weak: Augmentation | None = None
     strong: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         for name, value in (("pretrain", self.pretrain), ("weight", self.weight)):
             if value < 0:
                 raise InputError(f"semi: {name} is {value}, expected 0 or more")
+        if not 0 < self.sharpen <= 1:
+            raise InputError(f"semi: sharpen is {self.sharpen}, expected above 0 and at most 1")
         if not 0 <= self.confidence <= 1 or self.mixup < 0 or self.ramp < 0:
             raise InputError("semi: expected confidence in [0, 1], mixup and ramp from 0 up")

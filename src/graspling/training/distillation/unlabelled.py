@@ -142,8 +142,9 @@ class MixedBatches(Batches):
     Args:
         pool: where the unlabelled ones come from.
         count: how many a batch.
+        weak: augmentation of the unlabelled images; by default that of the labelled ones.
         strong: with it the unlabelled images come apart, in two views (``Batch.free``); without,
-            augmented as the labelled ones and behind them in the batch.
+            behind the labelled ones in the batch.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class MixedBatches(Batches):
         *,
         pool: Pool,
         count: int,
+        weak: Augmentation | None = None,
         strong: Augmentation | None = None,
         size: int,
         encoding: Encoding | None = None,
@@ -178,6 +180,7 @@ class MixedBatches(Batches):
             views=views,
         )
         self.pool, self.count, self.strong = pool, min(count, len(pool)), strong
+        self.weak = augmentation if weak is None else weak
 
     @property
     def unlabelled(self) -> tuple[TrainedOn, ...]:
@@ -232,12 +235,12 @@ class MixedBatches(Batches):
     def _weak(
         self, i: int, view: int
     ) -> tuple[Sample, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], bool]:
-        """The sample and input, augmented as labelled ones are; the affine frame -> frame of the
-        augmentation and that from the frame to the input; whether the focal length was hidden."""
+        """The sample and input, weakly augmented; the affine frame -> frame of the augmentation and
+        that from the frame to the input; whether the focal length was hidden."""
         dataset, sample_id = self.pool.items[i]
         sample = dataset[sample_id]
         rng = generator(self.seed, view, self.pool.name(i))
-        sample, extra = _bearable(self.augmentation, sample)(sample, rng)
+        sample, extra = _bearable(self.weak, sample)(sample, rng)
         hidden = bool(rng.random() < self.hidden_focal)
         focal = None if hidden else sample.focal
         prepared = self.preparation(sample.rgb, sample.depth, extra=extra, focal=focal)
