@@ -187,7 +187,8 @@ def cornell_results(
     arguments: argparse.Namespace, network: str, split: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The folds that are done, judged by all labels and by exact ones."""
-    jobs = [job for job in jobs_of(arguments, network) if f"cornell-{split}" in job.name]
+    every = cornell_jobs(arguments, network, FOLDS)  # another machine may have asked for more
+    jobs = [job for job in every if f"cornell-{split}" in job.name]
     both = [
         [result for job in jobs if (result := read(arguments.out, job, test))]
         for test in ("test", "exact")
@@ -200,11 +201,11 @@ def generated_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str
     (table VII), and the difference to the reference by a paired bootstrap over objects."""
     verdicts = Verdicts(arguments.test)
     frames = [verdicts.dataset[i] for i in verdicts.dataset.ids[:20]]
-    jobs = [job for network in arguments.networks for job in jobs_of(arguments, network)]
+    jobs = [job for network in arguments.networks for job in generated_jobs(arguments, network)]
     done = {
         (job.recipe, job.modality): (job, result)
         for job in jobs
-        if "/generated-" in job.name and (result := read(arguments.out, job, "test"))
+        if (result := read(arguments.out, job, "test"))
     }
     rows = []
     for (network, modality), (job, result) in done.items():

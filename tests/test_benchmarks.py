@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="the lab is not installed")
 
 from graspling.datasets import open_dataset  # noqa: E402
+from graspling.training.log import read_log  # noqa: E402
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -51,6 +52,16 @@ def test_folds_are_judged_as_one(labelled_folder: Path, tmp_path: Path) -> None:
     dataset = open_dataset(f"folder:{labelled_folder}").split("image-wise")
     images = sum(len(dataset.fold(fold).test) for fold in (0, 1))
     assert lines[-1].split("|")[4].strip() == str(images)
+
+
+def test_labels_alone_means_no_pseudo_label(labelled_folder: Path, tmp_path: Path) -> None:
+    """In the same two phases and with the same augmentation as with the other images."""
+    words = ["--data", f"folder:{labelled_folder}", "--split", "image-wise", "--shares", "0.5"]
+    words += ["--ablation", "--runs", "50 % labels alone, strongly", "--out", str(tmp_path)]
+    words += ["--seeds", "0", "--size", "64", "--epochs", "1", "--set", "steps=2", "batch=2"]
+    run("distill.py", "few", *words)
+    log = read_log(tmp_path / "seed-0" / "50-%-labels-alone_strongly" / "log.jsonl")
+    assert [row["accepted"] for row in log if row["kind"] == "epoch"] == [0.0]
 
 
 def test_kept_scores_replace_nothing_that_is_there(tmp_path: Path) -> None:
