@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,10 @@ from toys import depth_frame, frame, labelled_folder, toy_model  # noqa: F401  (
 # No sidecar vouches for the models that tests write, and to run each apart first takes long; the
 # tests of graspling.backends.apart switch it on again.
 os.environ["GRASPLING_APART"] = "0"
+
+# A shell lets what it starts in the background ignore ctrl-C, which tests press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
