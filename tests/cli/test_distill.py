@@ -33,6 +33,14 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
         (["train", "semi_litegrasp", "--data", "a:b"], "use graspling semi"),
         (["distill", "distill_ggcnn", "--data", "a:b", "--alpha", "2"], "alpha is 2"),
         (["semi", "semi_graspling", "--data", "a:b", "--fraction", "0"], "fraction is 0"),
+        (
+            ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.weak.flip=0.5"],
+            "'semi.weak' is not set in this recipe; set it as a whole: --set 'semi.weak={flip: 0.5}'",
+        ),
+        (
+            ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.mixup.a=0.5"],
+            "'mixup' is no group of settings",
+        ),
         (["continual"], "--old"),
     ],
 )

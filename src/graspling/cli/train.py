@@ -137,8 +137,14 @@ def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"--set {assignment!r}: expected name=value")
         *groups, name = path.split(".")
         place, known = changes, settings
-        for group in groups:
+        for depth, group in enumerate(groups):
             inner = place.get(group, known.get(group))
+            if inner is None and group in known:
+                whole = ".".join(groups[: depth + 1])
+                raise InputError(
+                    f"--set {assignment!r}: {whole!r} is not set in this recipe; set it as a whole: "
+                    f"--set '{whole}={{{name}: {text}}}'"
+                )
             if not isinstance(inner, dict):
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
             place[group] = dict(inner)
