@@ -35,7 +35,7 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
         (["semi", "semi_graspling", "--data", "a:b", "--fraction", "0"], "fraction is 0"),
         (
             ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.weak.flip=0.5"],
-            "'semi.weak' is not set in this recipe; set it as a whole: --set 'semi.weak={flip: 0.5}'",
+            "is not set in this recipe; set it as a whole: --set 'semi.weak={flip: 0.5}'",
         ),
         (
             ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.mixup.a=0.5"],

@@ -142,8 +142,8 @@ def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
             if inner is None and group in known:
                 whole = ".".join(groups[: depth + 1])
                 raise InputError(
-                    f"--set {assignment!r}: {whole!r} is not set in this recipe; set it as a whole: "
-                    f"--set '{whole}={{{name}: {text}}}'"
+                    f"--set {assignment!r}: {whole!r} is not set in this recipe; set it as a "
+                    f"whole: --set '{whole}={{{name}: {text}}}'"
                 )
             if not isinstance(inner, dict):
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
