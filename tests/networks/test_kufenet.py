@@ -216,3 +216,17 @@ def test_teacher_trains_and_exports(tmp_path: Path) -> None:
     network(torch.randn(2, 4, 8, 8)).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
     assert export_onnx(network, 16, "{}", tmp_path / "m.onnx") < 1e-4
+
+
+def test_training_leaves_channels_last_nowhere():
+    x = torch.randn(2, 12, 16, 16).to(memory_format=torch.channels_last).requires_grad_()
+    shuffled = channel_shuffle(x, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(shuffled, channel_shuffle(x, 3), rtol=0, atol=0)
+    out = ChannelAttention(12)(shuffled)
+    layouts = []
+    shuffled.register_hook(lambda g: layouts.append(g))
+    out.square().sum().backward()
+    assert x.grad is not None
+    for each in (shuffled, out, *layouts, x.grad):
+        assert each.is_contiguous(memory_format=torch.channels_last)

@@ -5,7 +5,7 @@ Sources as in graspling.networks.kufenet: figure 3 (blocks), figure 4 (attention
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -85,8 +85,8 @@ class VolumeConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, outputs, C, about H / side, about W / side)."""
-        if x.device.type == "cpu" and torch.is_grad_enabled():
-            return self.by_patches(x)
+        if _trains_on_cpu(x):
+            return self.by_patches(_GradientAlike.apply(x))
         return self.by_volume(x)
 
     def by_volume(self, x: Tensor) -> Tensor:
@@ -133,6 +133,10 @@ def attention_of(channels: int, kind: Attention) -> nn.Module:
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Channels of ``groups`` equal groups in turn, (N, C, H, W) to the same shape."""
+    if _trains_on_cpu(x) and x.is_contiguous(memory_format=torch.channels_last):
+        # In its layout; the other way would leave it, and all gradients that come back with it.
+        last = x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)).transpose(3, 4).flatten(3)
+        return last.permute(0, 3, 1, 2)
     return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
@@ -144,3 +148,21 @@ def separable(inputs: int, outputs: int, kernel: int = 3, *, groups: int = 1) ->
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def _trains_on_cpu(x: Tensor) -> bool:
+    """There what is exported is slow, and another way to the same numbers pays."""
+    return x.device.type == "cpu" and torch.is_grad_enabled()
+
+
+class _GradientAlike(torch.autograd.Function):
+    """The identity, whose gradient has the layout of the input, as all it is added to."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.last = x.is_contiguous(memory_format=torch.channels_last)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.contiguous(memory_format=torch.channels_last) if ctx.last else gradient
