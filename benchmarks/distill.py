@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from asked import asked, keep
 from distill_runs import EXPERIMENTS, SHARES, Run
 from jobs import Verdicts, call, exported, markdown, points, share
 from kept import count
@@ -56,8 +57,6 @@ def folder_of(arguments: argparse.Namespace, run: str, trial: Trial) -> Path:
 def do(arguments: argparse.Namespace, run: Run, trial: Trial) -> None:
     """Train, then judge the test part."""
     folder = folder_of(arguments, run.name, trial)
-    if (folder / "test.json").exists():
-        return
     where = ["--data", arguments.data, "--split", arguments.split, "--fold", str(trial.fold)]
     words = [*run.words, *where, "--seed", str(trial.seed), "--out", str(folder)]
     if run.teacher:
@@ -69,11 +68,15 @@ def do(arguments: argparse.Namespace, run: Run, trial: Trial) -> None:
     sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
     if arguments.epochs and run.words[0] == "semi":
         sets.append(f"semi.pretrain={arguments.epochs}")
-    words += ["--set", *sets, *arguments.set]
+    # what a machine would choose by itself differs between machines, and so would the rows
+    words += ["--set", "precision=bf16", *sets, *arguments.set]
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(folder, asked(words) | {"quick": arguments.quick})
+    if (folder / "test.json").exists():
+        return
     words += ["--quick"] if arguments.quick else []
     started = folder.exists() and any(folder.rglob("last.safetensors"))
     words += ["--resume"] if started else []
-    folder.mkdir(parents=True, exist_ok=True)
     call(words, folder)
     part = folder / "test.json.part"
     model = ["--model", str(exported(folder)), "--backend", "onnxruntime"]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from asked import agree, asked, keep
 
 from graspling.datasets import open_dataset
 from graspling.detector import load
@@ -30,7 +31,7 @@ from graspling.training.lessons import Lesson
 from graspling.training.log import read_log
 from graspling.training.loop import train_step
 from graspling.training.losses import GraspLoss
-from graspling.training.optimise import make_optimiser, resolve_precision
+from graspling.training.optimise import make_optimiser
 from graspling.training.processor import use_processor
 from graspling.training.recipe import Recipe
 
@@ -40,7 +41,8 @@ BATCH = 8
 # What all networks of a comparison share, whatever their own recipes say; the loss stays theirs.
 HOUSE = (
     *("optimiser=adamw", "schedule=one_cycle", f"batch={BATCH}", "weight_decay=0.01", "ema=0.998"),
-    *("clip=5", "precision=auto", "threads=1", "picture_every=0"),
+    # what a machine would choose by itself differs between machines, and so would the rows
+    *("clip=5", "precision=bf16", "threads=1", "picture_every=0"),
 )
 AUGMENTATION = (
     "rotation_deg=180 quarter_turns=false zoom=[0.75,1.4] shift=0.05 flip=0.5 brightness=0.3 "
@@ -87,12 +89,11 @@ def run(job: Job, out: Path, quick: bool = False) -> None:
     """Train, then evaluate; does what is still to be done."""
     folder = out / job.name
     folder.mkdir(parents=True, exist_ok=True)
-    variant = [f"variant.{key}={json.dumps(value)}" for key, value in job.variant.items()]
-    settings = [*job.settings, f"modality={job.modality}", f"size={job.size}", *variant]
+    keep(folder, asked(words(job)) | {"quick": quick})
     if not (folder / "trained").exists():
         resume = ["--resume"] if (folder / "last.safetensors").exists() else []
         extra = [*resume, *(["--quick"] if quick else [])]
-        call(["train", job.recipe, *job.where, "--out", folder, "--set", *settings, *extra], folder)
+        call([*words(job), *extra, "--out", folder], folder)
         write_text(folder / "trained", "")
     for name, options in job.tests.items():
         target = folder / f"{name}.json"
@@ -101,6 +102,13 @@ def run(job: Job, out: Path, quick: bool = False) -> None:
             call(["evaluate", *model, *options, "--json", target], folder)
             accuracy = json.loads(target.read_text())["accuracy"]
             print(f"{job.name} {name}: {accuracy:.3f}", flush=True)
+
+
+def words(job: Job) -> list[str]:
+    """Of the command that trains."""
+    variant = [f"variant.{key}={json.dumps(value)}" for key, value in job.variant.items()]
+    settings = [*job.settings, f"modality={job.modality}", f"size={job.size}", *variant]
+    return ["train", job.recipe, *job.where, "--set", *settings]
 
 
 def exported(folder: Path) -> Path:
@@ -142,7 +150,7 @@ def seconds_per_image(network: str, modality: str, size: int, variant: Mapping[s
     device = torch.device("cpu")
     shape, flags = (8, 4, size, size), torch.zeros(8, size, size, dtype=torch.bool)
     batch = Batch(torch.randn(8, model.channels, size, size), torch.rand(shape), ~flags, flags)
-    lesson = Lesson(GraspLoss(recipe.loss), resolve_precision("auto", device))
+    lesson = Lesson(GraspLoss(recipe.loss), "bf16")
     best = float("inf")
     for _ in range(2):  # the first one warms up
         start = time.process_time()
@@ -187,6 +195,7 @@ def read(out: Path, job: Job, test: str) -> dict[str, Any] | None:
     file = out / job.name / f"{test}.json"
     if not file.exists():
         return None
+    agree(out / job.name, asked(words(job)))
     found: dict[str, Any] = json.loads(file.read_text())
     epochs = [row for row in read_log(out / job.name / "log.jsonl") if row["kind"] == "epoch"]
     return found | {
@@ -269,6 +278,9 @@ class Verdicts:
                 raise SystemExit(text)
             print(f"warning: {text}", file=sys.stderr)
         failures = set(result["failures"])
+        strange = failures - set(self.ids)
+        if len(strange) > _OTHER_MACHINE * len(self.ids):
+            raise SystemExit(f"judged was {min(strange)}, which is not among these images")
         return {i: i not in failures for i in self.ids}
 
     def difference(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> Difference:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from asked import FILE
 
 from graspling.files import write_text
 from graspling.networks import build
@@ -35,15 +36,18 @@ def collect(folder: Path) -> dict[str, Any]:
         documents = {
             file.stem: {k: v for k, v in json.loads(file.read_text()).items() if k not in _LEFT_OUT}
             for file in sorted(job.glob("*.json"))
-            if file.stem != "model"  # the card of the exported file, which is not kept either
+            # the card of the exported file, which is not kept either, and what is kept apart
+            if file.name not in ("model.json", FILE)
         }
         if not documents:
             continue  # not judged yet
         rows = [json.loads(line) for line in (job / "log.jsonl").read_text().splitlines()]
         epochs = [row for row in rows if row["kind"] == "epoch"]
         recipe = yaml.safe_load(settings.read_text())
+        told = job / FILE
         found[job.relative_to(folder).as_posix()] = {
             "budget": {name: recipe[name] for name in _BUDGET},
+            "asked": json.loads(told.read_text()) if told.exists() else {},
             "parameters": count(recipe),
             "documents": documents,
             "epochs": epochs,
@@ -74,6 +78,10 @@ def restore(kept: dict[str, Any], folder: Path) -> None:
             write_text(place / f"{stem}.json", json.dumps(document, indent=1) + "\n")
         lines = "".join(json.dumps(row) + "\n" for row in job["epochs"])
         write_text(place / "log.jsonl", lines)
+        budget = {key: value for key, value in job["budget"].items() if key != "network"}
+        for row in job["epochs"]:
+            budget["precision"] = row.get("precision", "fp32")
+        write_text(place / FILE, json.dumps(job.get("asked") or budget) + "\n")
         write_text(place / "trained", "")
 
 

@@ -148,21 +148,23 @@ def jobs_of(arguments: argparse.Namespace, network: str) -> list[Job]:
 
 def cornell_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
     """Accuracy pooled over folds, by angle with exact rectangles (KufeNet, table IV), and the
-    difference to the reference by a paired bootstrap over objects."""
+    difference to the reference over the folds of both by a paired bootstrap over objects."""
     dataset = open_dataset(arguments.cornell)
     rows = []
     for split in SPLITS:
         done = {n: cornell_results(arguments, n, split) for n in arguments.networks}
         for network, (results, exact_results) in done.items():
-            if not results or len(results) != len(exact_results):
+            if not results or results.keys() != exact_results.keys():
                 continue
-            all_labels, exact = pooled(results), pooled(exact_results)
+            all_labels, exact = (pooled([*r.values()]) for r in (results, exact_results))
             n, delta = all_labels["n"], ""
-            others = done.get(arguments.reference, ([], []))[0]
-            if network != arguments.reference and len(others) == len(results):
-                parts = [dataset.split(split).fold(r["fold"]).test for r in results]
+            others = done.get(arguments.reference, ({}, {}))[0]
+            common = sorted(results.keys() & others.keys())
+            if network != arguments.reference and common:
+                parts = [dataset.split(split).fold(fold).test for fold in common]
                 verdicts = Verdicts(arguments.cornell, [i for part in parts for i in part])
-                delta = points(verdicts.difference(pooled(others), all_labels))
+                both = (pooled([found[fold] for fold in common]) for found in (others, results))
+                delta = points(verdicts.difference(*both))
             found[f"{network} cornell {split}"] = {"all": all_labels, "exact": exact}
             rows.append(
                 [
@@ -185,12 +187,12 @@ def cornell_table(arguments: argparse.Namespace, found: dict[str, Any]) -> str:
 
 def cornell_results(
     arguments: argparse.Namespace, network: str, split: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The folds that are done, judged by all labels and by exact ones."""
+) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
+    """The folds that are done, by number, judged by all labels and by exact ones."""
     every = cornell_jobs(arguments, network, FOLDS)  # another machine may have asked for more
     jobs = [job for job in every if f"cornell-{split}" in job.name]
     both = [
-        [result for job in jobs if (result := read(arguments.out, job, test))]
+        {r["fold"]: r for job in jobs if (r := read(arguments.out, job, test))}
         for test in ("test", "exact")
     ]
     return both[0], both[1]

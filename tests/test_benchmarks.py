@@ -75,6 +75,31 @@ def test_kept_scores_replace_nothing_that_is_there(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new" / "test.json").read_text()) == {"accuracy": 0.5}
 
 
+def test_a_folder_passes_for_no_run_of_other_settings(
+    labelled_folder: Path, tmp_path: Path
+) -> None:
+    """Neither what ran here nor what was kept elsewhere."""
+    words = ["networks.py", "--parts", "generated", "--generated", f"folder:{labelled_folder}"]
+    words += ["--split", "image-wise", "--test", f"folder:{labelled_folder}", "--networks"]
+    words += ["ggcnn_student_v1", "--modalities", "rgb", "--quick", "--presentations", "16"]
+    here = [*words, "--out", str(tmp_path / "runs")]
+    run(*here)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(*here, "--seed", "1")
+    assert "asked for with seed 0, now it is 1; give another --out" in failed.value.stderr
+    run("kept.py", "save", str(tmp_path / "runs"), str(tmp_path / "kept.json"))
+    kept = json.loads((tmp_path / "kept.json").read_text())
+    for case in ("as asked", "by its budget alone"):
+        if case == "by its budget alone":  # as files of before have it
+            for job in kept.values():
+                del job["asked"]
+        (tmp_path / "kept.json").write_text(json.dumps(kept))
+        run("kept.py", "restore", str(tmp_path / "kept.json"), str(tmp_path / case))
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            run(*words, "--out", str(tmp_path / case), "--seed", "1")
+        assert ": its run was asked for with " in failed.value.stderr, case
+
+
 @pytest.mark.parametrize("words", [("a/best.onnx", "b/best.onnx"), ("a/gq_stn_light.onnx",)])
 def test_two_models_are_never_one_row(words: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:

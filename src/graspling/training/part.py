@@ -49,6 +49,19 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     return Part(train, val, split, rest)
 
 
+def kept_apart(dataset: Dataset, recipe: Recipe) -> set[str]:
+    """Objects that training must not see: those of the validation and test parts, in a split whose
+    training part shows none of them."""
+    if recipe.split in ("", "all"):
+        return set()
+    fold = dataset.split(recipe.split).fold(recipe.fold)
+    seen, judged = (
+        {dataset.objects[i] for i in ids if i in dataset.objects}
+        for ids in (fold.train, fold.val + fold.test)
+    )
+    return judged if seen.isdisjoint(judged) else set()
+
+
 def open_data(recipe: Recipe, folder: Path) -> tuple[Dataset, Part]:
     """The data set and what a recipe takes of it, after a look at the first image of each of the
     data sets that are joined in it.

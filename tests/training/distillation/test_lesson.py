@@ -279,6 +279,13 @@ def test_a_teacher_without_the_taps_of_a_recipe_is_told_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_distillation_of_which_nothing_counts_is_refused(bars: str, teacher: Path) -> None:
+    student, frozen = build("ggcnn_student_v1"), Teacher(str(teacher), "rgb")
+    how = DistillSettings(terms={"labels": Term("labels")}, alpha=1.0)
+    with pytest.raises(InputError, match="no term of labels counts.* alpha 1;"):
+        Distillation(how, student, frozen, GraspLoss(LossSettings(kind="mse")), "fp32", 64)
+
+
 @pytest.mark.parametrize("name", ["distill_graspling", "semi_graspling"])
 def test_a_student_whose_quality_is_no_sigmoid_is_told_what_to_set(
     name: str, bars: str, teacher: Path, tmp_path: Path

@@ -21,6 +21,7 @@ from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.training import loop  # noqa: E402
+from graspling.training.distillation.build import make_pool  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
 from graspling.training.distillation.unlabelled import (  # noqa: E402
     MixedBatches,
@@ -126,6 +127,34 @@ def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Pa
         assert {f"pcd{name}r" for _, name in pool.items} == free
 
 
+def test_objects_that_a_fold_keeps_apart_are_not_seen_without_labels_either(
+    bars: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(bars.partition(":")[2].split(",")[0], own)
+    (own / "sub").mkdir()
+    for number in range(24, 30):  # frames without labels, two of each of the first objects
+        shutil.move(own / f"pcd{number:04d}r.png", own / "sub")
+    rows = [
+        f"{number:04d},thing-{number // 2 if number < 24 else (number - 24) // 2}"
+        for number in range(30)
+    ]
+    (own / "objects.csv").write_text("\n".join(["id,object", *rows]) + "\n")
+    spec = f"cornell:{own},depth=none"
+    dataset = open_dataset(spec)
+    for name in ("object-wise", "image-wise"):
+        fold = dataset.split(name).fold(0)
+        train = {dataset.objects[i] for i in fold.train}
+        apart = {dataset.objects[i] for i in fold.val + fold.test} if name == "object-wise" else ()
+        expected = {i for i in dataset.unlabelled_ids if dataset.objects[i] not in apart}
+        assert len(expected) > 0 and (len(expected) < 6) == (name == "object-wise"), train
+        for further in (spec, f"cornell:{own},depth=none,strict=true", str(own / "sub")):
+            recipe = semi(spec, split=name, unlabelled=(further,), fraction=1)
+            pool = make_pool(recipe, dataset, ())
+            found = {i.removeprefix("pcd").removesuffix("r") for _, i in pool.items}
+            assert found == expected, further
+
+
 def test_the_teacher_may_see_images_as_they_are(bars: str) -> None:
     """However strongly the labelled ones are changed, and the student's view of the others."""
     dataset, turned = open_dataset(bars), Augmentation(rotation_deg=180, brightness=0.4)
@@ -204,3 +233,23 @@ def test_a_corrected_setting_goes_on_after_a_stop_in_the_first_phase(
     status, said = call("semi", "--resume", "--out", out, "--unlabelled", second)
     assert status == 0, said
     assert yaml.safe_load((out / "recipe.yaml").read_text())["unlabelled"] == [str(second)]
+
+
+def test_a_run_goes_on_from_wherever_its_folder_lies(
+    bars: str, tmp_path: Path, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second phase knows the first one's weights by the run's folder, however it is called."""
+    monkeypatch.chdir(tmp_path)
+    recipe = semi(bars, steps=2)
+    ctrl_c(loop, "train_step", call=5)  # in the second phase
+    with pytest.raises(KeyboardInterrupt):
+        semi_supervise(recipe, "run")
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "last.safetensors").exists()
+    moved = tmp_path / "moved"
+    shutil.move(tmp_path / "run", moved)
+    command = ["semi", "--resume", "--out", str(moved)]
+    shutil.copytree(moved, tmp_path / "again")
+    semi_supervise(recipe, moved, resume=True)
+    assert read_log(moved / "log.jsonl")[-1]["epoch"] == 2
+    assert main([*command[:-1], str(tmp_path / "again")]) == 0

@@ -163,6 +163,17 @@ def test_taps_by_name_and_by_path() -> None:
         find_tap(kufenet, "decoder9")
 
 
+def test_a_tap_gives_what_its_module_said_whatever_changes_it_afterwards() -> None:
+    """GG-CNN's first convolution has a ReLU behind it that works in place."""
+    network = build("ggcnn", "rgb").eval()
+    image = torch.randn(1, 3, 24, 24)
+    with torch.no_grad(), tapped(network, ["down.0"]) as found:
+        network(image)
+    expected = find_tap(network, "down.0")(image)
+    torch.testing.assert_close(found["down.0"], expected)
+    assert expected.min() < 0
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -171,6 +182,11 @@ def test_taps_by_name_and_by_path() -> None:
         ({"compare": "outputs", "taps": (("a", "b"),)}, "expected no taps"),
         ({"compare": "features", "taps": (("a", "b"),), "shares": (1.0, 2.0)}, "2 shares for 1"),
         ({"compare": "labels", "weight": -1.0}, "weight from 0 up"),
+        ({"compare": "labels", "gate": True}, "gate is True.* outputs or attention or features"),
+        ({"compare": "labels", "by_quality": True}, "by_quality is True.* outputs alone"),
+        ({"compare": "outputs", "mapping": "max"}, "mapping is 'max'.* attention alone"),
+        ({"compare": "outputs", "adapter": "align"}, "adapter is 'align'.* features alone"),
+        ({"compare": "outputs", "temperature": 2.0}, "temperature is of kl alone"),
     ],
 )
 def test_terms_that_make_no_sense(settings: dict[str, object], message: str) -> None:

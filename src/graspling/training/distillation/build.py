@@ -18,6 +18,7 @@ from graspling.training.distillation.teacher import OutputCache, Teacher
 from graspling.training.distillation.unlabelled import MixedBatches, Pool, open_pool
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
+from graspling.training.part import kept_apart
 from graspling.training.processor import workers
 from graspling.training.recipe import Recipe
 
@@ -85,7 +86,8 @@ def make_pool(recipe: Recipe, dataset: Dataset, rest: Sequence[str]) -> Pool:
     Raises:
         InputError: there are none, or as graspling.training.distillation.unlabelled.open_pool.
     """
-    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled, recipe.modality)
+    apart = kept_apart(dataset, recipe)
+    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled, recipe.modality, apart)
     if not len(pool):
         raise InputError(
             "no image without labels: give --unlabelled IMAGES, or set fraction below 1 to hide "

@@ -69,6 +69,12 @@ class Distillation(Lesson):
         self.before = (teacher.card.trained_on,)
         # a term without weight costs nothing
         self.terms = {n: t for n, t in settings.terms.items() if settings.weight(t) > 0}
+        if not self.terms:
+            raise InputError(
+                f"distill: no term of {', '.join(settings.terms)} counts, by their weights"
+                + (f" and alpha {settings.alpha:g}" if settings.alpha is not None else "")
+                + "; expected a weight above 0"
+            )
         pairs = [pair for term in self.terms.values() for pair in term.taps]
         self.student_taps, self.teacher_taps = ([pair[side] for pair in pairs] for side in (0, 1))
         if cache is not None and pairs:

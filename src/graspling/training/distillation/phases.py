@@ -34,9 +34,13 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
         raise InputError("the recipe has no part 'semi'; expected its settings")
     folder = Path(out)
     last = folder / "last.safetensors"
-    if recipe.semi.pretrain and not recipe.init:
+    # gone on with by its folder alone, the second phase names what the first one left there
+    own = Path(recipe.init).parts[-2:] == (PRETRAINED, "best.safetensors") and last.exists()
+    if recipe.semi.pretrain and (not recipe.init or own):
         first = dataclasses.replace(
-            recipe, semi=None, unlabelled=(), epochs=recipe.semi.pretrain, unlabelled_batch=0
+            recipe,
+            **{"semi": None, "unlabelled": (), "unlabelled_batch": 0, "init": ""},
+            epochs=recipe.semi.pretrain,
         )
         start = folder / PRETRAINED
         begun = (start / "last.safetensors").exists()

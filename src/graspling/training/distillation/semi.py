@@ -77,7 +77,7 @@ class SemiSupervision(Lesson):
         return loss, {"labelled": labelled, "unlabelled": unlabelled, **parts, **counts}
 
     def gamma(self, epoch: int) -> float:
-        """Weight of the unsupervised loss in an epoch, from 0."""
+        """Weight of the unsupervised loss in an epoch, counted from 0."""
         share = min((epoch + 1) / self.settings.ramp, 1.0) if self.settings.ramp else 1.0
         return self.settings.weight * share
 

@@ -60,6 +60,14 @@ class Term:
             raise InputError(f"a term that compares {self.compare}: expected {wanted}")
         if self.shares and len(self.shares) != len(self.taps):
             raise InputError(f"{len(self.shares)} shares for {len(self.taps)} pairs of taps")
+        for name, compares in _ONLY.items():
+            if getattr(self, name) != getattr(type(self), name) and self.compare not in compares:
+                raise InputError(
+                    f"a term that compares {self.compare}: {name} is {getattr(self, name)!r}, "
+                    f"which is of terms that compare {' or '.join(compares)} alone; leave it out"
+                )
+        if self.temperature != 1 and self.how != "kl":
+            raise InputError(f"a term by {self.how}: a temperature is of kl alone; leave it out")
         if self.weight < 0 or self.temperature <= 0:
             raise InputError("a term: expected a weight from 0 up and a temperature above 0")
 
@@ -69,6 +77,13 @@ class Term:
         return self.loss or (LOSSES[self.compare] or ("",))[0]
 
 
+# What only some terms look at, by what they compare; elsewhere it is refused.
+_ONLY: dict[str, tuple[str, ...]] = {
+    "mapping": ("attention",),
+    "adapter": ("features",),
+    "gate": ("outputs", "attention", "features"),
+    "by_quality": ("outputs",),
+}
 # Which losses compare what; the first is the default.
 LOSSES: dict[str, tuple[str, ...]] = {
     "labels": (),
@@ -124,7 +139,8 @@ class SemiSettings:
     Attributes:
         pretrain: epochs of supervised training before; 0: the recipe's ``init`` is the start.
         weight: gamma of equation 6, of the unsupervised loss.
-        ramp: epochs in which gamma grows from 0 to its value.
+        ramp: epochs in which gamma grows to its value, in equal steps: the first epoch has one
+            of so many parts of it. 0 or 1: all of it from the start.
         confidence: a pseudo-label is accepted if the teacher's best quality exceeds this.
         sharpen: temperature that makes pseudo-labels surer than the teacher is, as labels are
             (MixMatch, equation 7, has 0.5); 1: they are left as they are.

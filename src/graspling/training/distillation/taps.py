@@ -60,6 +60,7 @@ def tapped(network: GraspNetwork, names: Sequence[str]) -> Iterator[dict[str, Fe
         InputError: no such tap; or, during the pass, one whose module is used again.
     """
     found: dict[str, Features] = {}
+    own = getattr(network, "taps", ())
 
     def reader(name: str) -> Any:
         def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -68,7 +69,8 @@ def tapped(network: GraspNetwork, names: Sequence[str]) -> Iterator[dict[str, Fe
                     f"tap {name!r}: {type(network).__name__} uses this module more than once in a "
                     "pass; choose a convolution before it"
                 )
-            found[name] = output
+            # a module behind it may change in place what is not meant to be read
+            found[name] = output if name in own else _copy(output)
 
         return read
 
@@ -78,6 +80,10 @@ def tapped(network: GraspNetwork, names: Sequence[str]) -> Iterator[dict[str, Fe
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _copy(output: Features) -> Features:
+    return output.clone() if isinstance(output, Tensor) else [x.clone() for x in output]
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +28,8 @@ from graspling.maps import Encoding
 from graspling.resample import compose
 from graspling.training.batches import Batch, Batches, Free, check_images
 
-# Tells the randomness of the strong view from that of the weak one.
-_STRONG = 1
+# Tells the randomness of the strong view, and of the choice of images, from that of the weak one.
+_STRONG, _CHOICE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,18 @@ class Pool:
 
 
 def open_pool(
-    dataset: Dataset, spec: str, rest: Sequence[str], further: Sequence[str], modality: str
+    dataset: Dataset,
+    spec: str,
+    rest: Sequence[str],
+    further: Sequence[str],
+    modality: str,
+    apart: Collection[str] = (),
 ) -> Pool:
     """The images that a run may use without labels.
 
     Of another data set everything counts as unlabelled, frames without labels first; of the run's
     own data set only the ``rest`` and the frames without labels, never a validation or test image,
-    under whatever name its folder is given.
+    under whatever name its folder is given, and none of an object that is kept ``apart``.
 
     Args:
         dataset: that the run trains on.
@@ -82,6 +87,7 @@ def open_pool(
         further: data sets (KIND:FOLDER...) or folders of frames.
         modality: that the networks take. One image of each of ``further`` is read, so that what
             cannot be read is told now and not in the middle of a run.
+        apart: objects of the run's own data that it must not see.
 
     Raises:
         InputError: a data set or folder without images, or with images that cannot be used.
@@ -89,12 +95,16 @@ def open_pool(
     items = [(dataset, sample_id) for sample_id in rest]
     places = {(part.kind, part.root.resolve()) for part in parts_of(dataset)}
     labelled = _files(dataset, dataset.ids) if further else set()
+    hidden = [i for i in dataset.unlabelled_ids if dataset.objects.get(i) in apart]
+    forbidden = _files(dataset, hidden)
     for name in further:
         other = dataset if name == spec else _opened(name, modality)
         ids = other.unlabelled_ids
         if other is not dataset and (other.kind, other.root.resolve()) not in places:
             # of images that are read in another way files tell which are the run's own
             ids = tuple(i for i in ids or other.ids if labelled.isdisjoint(_files(other, [i])))
+        if forbidden:
+            ids = tuple(i for i in ids if forbidden.isdisjoint(_files(other, [i])))
         if not ids:
             raise InputError(
                 f"--unlabelled {name}: no frame without labels in it; give other images than those "
@@ -190,7 +200,7 @@ class MixedBatches(Batches):
     def load(self, ids: Sequence[str], number: int) -> Batch:
         """One batch; which unlabelled images are in it depends on the labelled ones."""
         batch = super().load(ids, number)
-        rng = np.random.default_rng([self.seed, number, zlib.crc32(ids[0].encode())])
+        rng = np.random.default_rng([self.seed, number, zlib.crc32(ids[0].encode()), _CHOICE])
         chosen = [int(i) for i in rng.choice(len(self.pool), self.count, replace=False)]
         if self.strong is not None:
             return dataclasses.replace(batch, free=self.free(chosen, number))
