@@ -65,11 +65,13 @@ class Decoding:
     certain: bool = False
 
     def __post_init__(self) -> None:
-        if not (0 < self.sigma <= 100 and 0 <= self.distance <= 1 and 0 <= self.angle_deg <= 90):
-            raise InputError(
-                "decoding: expected sigma above 0 up to 100 pixels, distance in [0, 1], "
-                "angle_deg in [0, 90]"
-            )
+        for name, value, good, wanted in (
+            ("sigma", self.sigma, 0 < self.sigma <= 100, "above 0 up to 100 pixels"),
+            ("distance", self.distance, 0 <= self.distance <= 1, "0 to 1"),
+            ("angle_deg", self.angle_deg, 0 <= self.angle_deg <= 90, "0 to 90"),
+        ):
+            if not good:
+                raise InputError(f"decoding: {name} is {value}, expected {wanted}")
 
 
 # Labels whose regions are looked at together: bounds the memory of thousands of labels.

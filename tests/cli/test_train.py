@@ -92,6 +92,8 @@ def test_resuming_where_no_run_is(run, tmp_path):
     pytest.importorskip("torch")
     assert "give --out FOLDER" in complaint(run("train", "--resume"))
     assert "no run in" in complaint(run("train", "--resume", "--out", tmp_path / "none"))
+    named = ("train", "graspling_s", "--data", "a:b", "--resume", "--out", tmp_path / "none")
+    assert "no run in" in complaint(run(*named))
 
 
 def test_the_recipes_to_choose_from_are_those_that_train_takes(run):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from graspling.datasets import DATASETS, Dataset, Sample, open_dataset
+from graspling.datasets.convert import convert
 from graspling.errors import InputError
 
 CAMERA = {"fx": 150, "fy": 150, "cx": 79.5, "cy": 59.5, "width": 160, "height": 120}
@@ -362,3 +363,22 @@ def test_real_jacquard_plates_stand_beside_long_objects(real_data: Path) -> None
     assert max(under_the_plates(s, s.grasps.angle) for s in samples) < 0.01
     # the same measure finds a mirrored angle, so a wrong sign would be seen
     assert np.mean([under_the_plates(s, -s.grasps.angle) for s in samples]) > 0.2
+
+
+def test_labels_that_cannot_be_read_do_not_say_that_nothing_can_be_grasped(
+    fakes: ModuleType, tmp_path: Path
+) -> None:
+    """Neither to who trains on them nor in a copy that is converted from them."""
+    (tmp_path / "from").mkdir()
+    path = fakes.folder(tmp_path / "from") / "labels.json"
+    document = json.loads(path.read_text())
+    del document["images"][0]["grasps"]
+    document["images"][1]["grasps"] = [{"u": 1}]
+    document["images"][2]["grasps"] = []
+    document["images"][3]["grasps"] += [{"u": 1}]
+    path.write_text(json.dumps(document))
+    dataset = open_dataset(f"folder:{path.parent}")
+    found = [dataset[f"image {number}"].grasps for number in range(4)]
+    assert [grasps if grasps is None else len(grasps) for grasps in found] == [None, None, 0, 1]
+    copy = open_dataset(f"folder:{convert(dataset, tmp_path / 'to', 'folder', progress=False)}")
+    assert copy.ids == ("image 2", "image 3") and len(copy.unlabelled_ids) == 3

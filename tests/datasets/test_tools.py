@@ -175,3 +175,16 @@ def test_the_shown_window_keeps_labels_on_the_object(fakes: ModuleType, tmp_path
     assert near.rgb.shape[0] < sample.rgb.shape[0]
     u, v = round(near.grasps.u[0]), round(near.grasps.v[0])
     assert near.rgb[v, u].sum() < 400  # the dark bar
+
+
+@pytest.mark.parametrize("name", ["width_px", "jaw_px"])
+def test_check_finds_grasps_larger_than_the_frame(
+    name: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    grasp = {"u": 80, "v": 50, "angle_rad": 0, "width_px": 30, "jaw_px": 10}
+    document["images"][0]["grasps"] = [grasp | {name: 3000}]
+    path.write_text(json.dumps(document))
+    (fault,) = check(open_dataset(f"folder:{tmp_path}"), progress=False).faults
+    assert "a grasp of 3000 pixels is larger than the 160x120 frame" in fault

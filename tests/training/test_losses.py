@@ -202,3 +202,10 @@ def test_cross_entropy_is_for_networks_whose_quality_is_a_sigmoid() -> None:
     check_loss(LossSettings(), "ggcnn", build("ggcnn"))
     with pytest.raises(InputError, match=r"'bce'.* ggcnn .* --set loss\.quality_kind=smooth_l1"):
         check_loss(entropy, "ggcnn", build("ggcnn"))
+
+
+@pytest.mark.parametrize("name", ["quality", "angle", "width", "outside", "positive"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_no_part_is_learned_the_wrong_way_round(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"loss: {name} is .* from 0 up"):
+        LossSettings(**{name: value})  # type: ignore[arg-type]

@@ -156,3 +156,12 @@ def test_a_run_goes_on_in_the_precision_that_it_began_in(
     loop.train(settings, tmp_path, resume=True)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {row["precision"] for row in rows if row["kind"] == "epoch"} == {first}
+
+
+def test_how_fast_a_run_is_may_change_on_the_way(bars: str, tmp_path: Path) -> None:
+    settings = recipe(bars)
+    loop.train(settings, tmp_path)
+    other = dataclasses.replace(settings, threads=2, workers=2, picture_every=1)
+    loop.train(other, tmp_path, resume=True)
+    with pytest.raises(InputError, match="epochs was .* and is now 99.*with init it begins"):
+        loop.train(dataclasses.replace(other, epochs=99), tmp_path, resume=True)

@@ -293,13 +293,18 @@ def compare(options: Compare) -> None:
     found = compare_results(result_a, result_b, repeats=options.repeats, seed=options.seed)
     write_json(found.to_dict(), options.json)
     low, high = found.difference.interval
+    known = bool(dataset.objects)
+    if not known:
+        warn("the data do not say which images show the same object; each counts as one of its own")
     rows = [["A", result_a.model, result_a.accuracy], ["B", result_b.model, result_b.accuracy]]
     lines = [
         table(["", "model", "accuracy"], rows),
         "",
         f"B - A = {found.difference.difference:+.3f}  (95 % interval {low:+.3f} to {high:+.3f}), "
-        f"p = {found.difference.p:.4f}; {found.difference.n} images of "
-        f"{found.difference.n_objects} objects",
+        f"p = {found.difference.p:.4f}; {found.difference.n} images "
+        + (
+            f"of {found.difference.n_objects} objects" if known else "(what they show is not known)"
+        ),
     ]
     if found.difference.n_objects < _FEW:
         warn(

@@ -119,7 +119,7 @@ def recipe_of(options: Train) -> tuple[str, Path]:
     out = Path(options.out or Path("runs") / Path(source).stem)
     if options.resume and (source or options.out):
         own = out / "recipe.yaml"
-        if not source and not own.exists():
+        if not own.exists():
             raise InputError(f"there is no run in {out} to go on with")
         if own.exists() and Path(source).suffix not in (".yaml", ".yml"):
             source = str(own)

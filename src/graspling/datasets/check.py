@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ class Report:
                 f"{self.labelled} labelled, {self.unlabelled} unlabelled, {self.skipped} skipped",
             ),
             ("objects", str(self.objects) if self.objects else "not known"),
-            ("grasps", f"{self.grasps} good, {self.negatives} bad"),
+            ("grasps", f"{self.grasps} that hold, {self.negatives} that do not"),
         ]
         for name, (least, median, most) in self.ranges.items():
             rows.append((name, f"{least:.4g} to {most:.4g}, median {median:.4g}"))
@@ -125,6 +126,11 @@ def check(dataset: Dataset, *, progress: bool = True) -> Report:
                     f"{sample_id}: {np.count_nonzero(far)} of {len(far)} grasps lie outside of the "
                     f"{size} frame, one of them at {at[0]:.0f}, {at[1]:.0f}; are they of another "
                     "image size?"
+                )
+            huge = max((*sample.grasps.width, *sample.grasps.jaw), default=0.0)
+            if huge > math.hypot(height, width):
+                faults.append(
+                    f"{sample_id}: a grasp of {huge:.0f} pixels is larger than the {size} frame"
                 )
         negatives += len(sample.negatives or Grasps.empty())
     ranges = {}

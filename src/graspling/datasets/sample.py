@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -150,6 +151,9 @@ class Dataset(ABC):
             refused = [fault for fault in labels.faults if fault.malformed]
             if self.strict and refused:
                 raise InputError(f"{refused[0]} (strict=true refuses it)")
+            if refused and labels.grasps is not None and not len(labels.grasps):
+                # no row can be read: it is not known what can be grasped, and not that nothing can
+                labels = replace(labels, grasps=None)
             self._labels[sample_id] = labels
         return self._labels[sample_id]
 

@@ -202,7 +202,8 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
     if folds < 2 or len(members) < max(folds, 3):
         raise InputError(
             f"{name} split: {len(members)} {unit.split()[0]}s do not make {folds} folds; expected "
-            f"2 folds or more, and at least 3 {unit.split()[0]}s and as many as folds"
+            f"2 folds or more, and at least 3 {unit.split()[0]}s and as many as folds; --split all "
+            "trains on all images, without validation"
         )
     rng = np.random.default_rng(seed)
     shuffled = [sorted(members)[i] for i in rng.permutation(len(members))]

@@ -246,7 +246,10 @@ def evaluate(
             one.check(sample_id)
             quiet.append(len(found))
     if not judged:
-        raise InputError(f"none of the {len(chosen.ids)} images has a label to judge by")
+        raise InputError(
+            f"none of the {len(chosen.ids)} images has a label to judge by"
+            + (f"; {dataset.complaint}" if dataset.complaint else "")
+        )
     card = detector.card
     return Result(
         judged=tuple(judged),

@@ -205,13 +205,17 @@ class Batches:
         ignored = np.empty((len(ids), side, side), bool)
         for row, sample_id in enumerate(ids):
             rng = generator(self.seed, view, sample_id)
-            sample, affine = self.augmentation(self._used(self.dataset[sample_id]), rng)
-            # drawn in any case, so that what follows does not depend on the data set
-            focal = sample.focal if rng.random() >= self.hidden_focal else None
-            prepared = self.preparation(sample.rgb, sample.depth, extra=affine, focal=focal)
+            try:
+                sample, affine = self.augmentation(self._used(self.dataset[sample_id]), rng)
+                # drawn in any case, so that what follows does not depend on the data set
+                focal = sample.focal if rng.random() >= self.hidden_focal else None
+                prepared = self.preparation(sample.rgb, sample.depth, extra=affine, focal=focal)
+            except InputError as error:
+                raise InputError(f"image {sample_id!r}: {error}") from None
             found = targets(sample, prepared.affine, side, self.encoding)
             image[row], target[row] = prepared.tensor, found.maps
-            inside[row], ignored[row] = found.inside, found.ignored
+            # of an image whose labels cannot be read nothing is known
+            inside[row], ignored[row] = found.inside, found.ignored | (sample.grasps is None)
         return Batch(
             image=torch.from_numpy(image),
             target=torch.from_numpy(target),
@@ -234,7 +238,7 @@ def check_images(sample: Sample, modality: str, where: str) -> None:
     """Refuse images that a network of this modality cannot look at.
 
     Args:
-        where: the sample is from, as the message begins.
+        where: which sample it is, as the message begins.
 
     Raises:
         InputError: colour or depth is missing; the message says which, and what to set.
@@ -245,8 +249,8 @@ def check_images(sample: Sample, modality: str, where: str) -> None:
     ):
         if image is None and modality in (name, "rgbd"):
             raise InputError(
-                f"{where}: its images have no {what}, and the recipe takes {modality}; set "
-                f"modality={other}, or give images with {what}"
+                f"{where} has no {what}, and the recipe takes {modality}; set modality={other}, or "
+                f"give images with {what}"
             )
 
 

@@ -29,7 +29,6 @@ from tqdm import tqdm
 
 from graspling.errors import GrasplingError, InputError
 from graspling.files import write_text
-from graspling.image import Preparation
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batch
@@ -46,7 +45,7 @@ from graspling.training.optimise import (
     update_average,
 )
 from graspling.training.pace import Pace
-from graspling.training.part import open_data
+from graspling.training.part import open_data, preparation_of
 from graspling.training.processes import start
 from graspling.training.processor import use_processor
 from graspling.training.recipe import Recipe
@@ -106,9 +105,7 @@ def train(
         raise InputError(f"{folder} holds a run already; use --resume, or another --out")
     dataset, part = open_data(recipe, folder)
     torch.manual_seed(recipe.seed)
-    preparation = Preparation(
-        modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
-    )
+    preparation = preparation_of(recipe)
     network = build(recipe.network, recipe.modality, **recipe.variant)
     network.check_size(recipe.size, recipe.size)  # the first step would, when the run has a folder
     check_loss(recipe.loss, recipe.network, network)
@@ -135,6 +132,9 @@ def train(
     if last.exists():
         progress = load_state(last, learner, average, optimiser, settings)
     trained = cast(GraspNetwork, team.wrap(network))
+    complaint = dataset.complaint
+    if team.first and complaint:
+        tqdm.write(f"graspling: warning: {complaint}", file=sys.stderr)
     if team.first:
         write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
         log = Log(folder, progress.step, ended=progress.batch == 0)
@@ -218,7 +218,7 @@ def train(
             if team.first:
                 judge(final=progress.epoch == recipe.epochs)
             pace.check()
-    if team.first and dataset.complaint:
+    if team.first and dataset.complaint != complaint:
         tqdm.write(f"graspling: warning: {dataset.complaint}", file=sys.stderr)
     team.finish()
     return best

@@ -6,6 +6,7 @@ the same shape and leaves out the pixels that are ignored because their label is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,6 +74,12 @@ class LossSettings:
     quality_kind: str | None = None
     relative_width: bool = False
     positive: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("quality", "angle", "width", "outside", "positive"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise InputError(f"loss: {name} is {value}, expected a number from 0 up")
 
 
 def check_loss(settings: LossSettings, name: str, network: GraspNetwork) -> None:

@@ -10,8 +10,12 @@ from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.datasets.splits import Splits, label_fraction
 from graspling.errors import InputError
+from graspling.image import Preparation
 from graspling.training.batches import check_images
 from graspling.training.recipe import Recipe
+
+# Images whose labels are all read before the training: it takes no more than seconds.
+_FEW = 2000
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,13 @@ def choose_ids(dataset: Dataset, recipe: Recipe) -> Part:
     return Part(train, val, split, rest)
 
 
+def preparation_of(recipe: Recipe) -> Preparation:
+    """How its images are prepared."""
+    return Preparation(
+        modality=recipe.modality, size=recipe.size, crop=recipe.crop, scale_cue=recipe.scale_cue
+    )
+
+
 def kept_apart(dataset: Dataset, recipe: Recipe) -> set[str]:
     """Objects that training must not see: those of the validation and test parts, in a split whose
     training part shows none of them."""
@@ -82,5 +93,24 @@ def open_data(recipe: Recipe, folder: Path) -> tuple[Dataset, Part]:
         own = (i for i in part.train if len(specs) == 1 or i.startswith(f"{number}/"))
         first = next(own, None)
         if first is not None:
-            check_images(dataset[first], recipe.modality, f"data {spec}")
+            check_images(dataset[first], recipe.modality, f"data {spec}: image {first!r}")
+    _look(dataset, part, recipe.data)
     return dataset, part
+
+
+def _look(dataset: Dataset, part: Part, data: str) -> None:
+    """What would end the run in its middle, or make it worthless, and is known at once."""
+    gone = [path for i in part.train + part.val for path in dataset.files(i) if not path.is_file()]
+    if gone:
+        raise InputError(
+            f"data {data}: {len(gone)} of its files are missing, such as {gone[0]}; graspling data "
+            "check lists all"
+        )
+    if len(part.train) <= _FEW:  # so that dataset.complaint knows them before the training
+        for sample_id in part.train:
+            dataset.labels(sample_id)
+    if part.train and not any(len(dataset.labels(i).grasps or ()) for i in part.train):
+        raise InputError(
+            f"data {data}: none of the {len(part.train)} images to train on has a grasp"
+            + (f"; {dataset.complaint}" if dataset.complaint else "")
+        )

@@ -21,6 +21,9 @@ from graspling.errors import InputError
 from graspling.files import atomic_path
 from graspling.training.recipe import Recipe, from_mapping
 
+# Settings that change how fast a run is and what it writes, and not what it learns.
+_FREE = {"threads", "workers", "picture_every", "checkpoint_seconds"}
+
 
 @dataclass
 class Progress:
@@ -149,12 +152,17 @@ def load_state(
     if kind is not None:
         before = from_mapping(kind, before, str(path)).to_dict()
     # where the weights that it began with lie by now says nothing of them
-    different = [key for key in recipe if _told(key, recipe[key]) != _told(key, before.get(key))]
+    different = [
+        key
+        for key in recipe.keys() - _FREE
+        if _told(key, recipe[key]) != _told(key, before.get(key))
+    ]
     if different:
-        key = different[0]
+        key = min(different)
         raise InputError(
             f"cannot resume {path}: {key} was {before.get(key)!r} and is now "
-            f"{recipe[key]!r}; use the old settings or another output folder"
+            f"{recipe[key]!r}; use the old settings, or another output folder (with init it "
+            "begins with the weights of this one)"
         )
 
     def part(prefix: str) -> dict[str, Tensor]:

@@ -120,10 +120,12 @@ def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Pa
     for spec in (f"cornell:{own},depth=none", f"{bars} + cornell:{own},depth=none"):
         dataset = open_dataset(spec)
         free = {f"pcd{name.rpartition('/')[2]}r" for name in dataset.unlabelled_ids}
-        pool = open_pool(dataset, spec, (), (str(own),), "rgb")
+        pool = open_pool(dataset, spec, (), (str(own),), Preparation("rgb", 32))
         found = {name for _, name in pool.items}
         assert found == free | {f"{number}_rgb" for number in range(4)}
-        pool = open_pool(dataset, spec, (), (f"cornell:{own},depth=none,strict=true",), "rgb")
+        pool = open_pool(
+            dataset, spec, (), (f"cornell:{own},depth=none,strict=true",), Preparation("rgb", 32)
+        )
         assert {f"pcd{name}r" for _, name in pool.items} == free
 
 

@@ -18,7 +18,7 @@ from graspling.training.distillation.teacher import OutputCache, Teacher
 from graspling.training.distillation.unlabelled import MixedBatches, Pool, open_pool
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
-from graspling.training.part import kept_apart
+from graspling.training.part import kept_apart, preparation_of
 from graspling.training.processor import workers
 from graspling.training.recipe import Recipe
 
@@ -86,8 +86,9 @@ def make_pool(recipe: Recipe, dataset: Dataset, rest: Sequence[str]) -> Pool:
     Raises:
         InputError: there are none, or as graspling.training.distillation.unlabelled.open_pool.
     """
+    preparation = preparation_of(recipe)
     apart = kept_apart(dataset, recipe)
-    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled, recipe.modality, apart)
+    pool = open_pool(dataset, recipe.data, rest, recipe.unlabelled, preparation, apart)
     if not len(pool):
         raise InputError(
             "no image without labels: give --unlabelled IMAGES, or set fraction below 1 to hide "

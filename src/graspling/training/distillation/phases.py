@@ -37,10 +37,9 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
     # gone on with by its folder alone, the second phase names what the first one left there
     own = Path(recipe.init).parts[-2:] == (PRETRAINED, "best.safetensors") and last.exists()
     if recipe.semi.pretrain and (not recipe.init or own):
+        epochs = recipe.semi.pretrain
         first = dataclasses.replace(
-            recipe,
-            **{"semi": None, "unlabelled": (), "unlabelled_batch": 0, "init": ""},
-            epochs=recipe.semi.pretrain,
+            recipe, semi=None, unlabelled=(), unlabelled_batch=0, init="", epochs=epochs
         )
         start = folder / PRETRAINED
         begun = (start / "last.safetensors").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -68,8 +69,10 @@ class Term:
                 )
         if self.temperature != 1 and self.how != "kl":
             raise InputError(f"a term by {self.how}: a temperature is of kl alone; leave it out")
-        if self.weight < 0 or self.temperature <= 0:
-            raise InputError("a term: expected a weight from 0 up and a temperature above 0")
+        if not 0 <= self.weight < math.inf:
+            raise InputError(f"a term's weight is {self.weight}, expected a weight from 0 up")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"a term's temperature is {self.temperature}, expected above 0")
 
     @property
     def how(self) -> str:
@@ -162,9 +165,12 @@ class SemiSettings:
 
     def __post_init__(self) -> None:
         for name, value in (("pretrain", self.pretrain), ("weight", self.weight)):
-            if value < 0:
+            if not 0 <= value < math.inf:
                 raise InputError(f"semi: {name} is {value}, expected 0 or more")
         if not 0 < self.sharpen <= 1:
             raise InputError(f"semi: sharpen is {self.sharpen}, expected above 0 and at most 1")
-        if not 0 <= self.confidence <= 1 or self.mixup < 0 or self.ramp < 0:
-            raise InputError("semi: expected confidence in [0, 1], mixup and ramp from 0 up")
+        if not 0 <= self.confidence <= 1:
+            raise InputError(f"semi: confidence is {self.confidence}, expected 0 to 1")
+        for name, value in (("mixup", self.mixup), ("ramp", self.ramp)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"semi: {name} is {value}, expected 0 or more")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from graspling.card import TrainedOn
 from graspling.datasets import DATASETS, open_dataset
 from graspling.datasets.augment import Augmentation, generator
+from graspling.datasets.frames import Frames
 from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset, Sample
 from graspling.errors import InputError
@@ -71,7 +72,7 @@ def open_pool(
     spec: str,
     rest: Sequence[str],
     further: Sequence[str],
-    modality: str,
+    preparation: Preparation,
     apart: Collection[str] = (),
 ) -> Pool:
     """The images that a run may use without labels.
@@ -85,8 +86,9 @@ def open_pool(
         spec: of it.
         rest: ids of its training part whose labels are not used.
         further: data sets (KIND:FOLDER...) or folders of frames.
-        modality: that the networks take. One image of each of ``further`` is read, so that what
-            cannot be read is told now and not in the middle of a run.
+        preparation: of the images for the networks. Those of folders of frames are all tried, of
+            other data sets the first one, so that what cannot be used is told now and not in the
+            middle of a run.
         apart: objects of the run's own data that it must not see.
 
     Raises:
@@ -98,7 +100,7 @@ def open_pool(
     hidden = [i for i in dataset.unlabelled_ids if dataset.objects.get(i) in apart]
     forbidden = _files(dataset, hidden)
     for name in further:
-        other = dataset if name == spec else _opened(name, modality)
+        other = dataset if name == spec else _opened(name, preparation.modality)
         ids = other.unlabelled_ids
         if other is not dataset and (other.kind, other.root.resolve()) not in places:
             # of images that are read in another way files tell which are the run's own
@@ -110,7 +112,7 @@ def open_pool(
                 f"--unlabelled {name}: no frame without labels in it; give other images than those "
                 "that are trained on"
             )
-        _look(other, ids[0], name, modality)
+        _look(other, ids if other.kind == Frames.kind else ids[:1], name, preparation)
         items += [(other, sample_id) for sample_id in ids]
     return Pool(tuple(items))
 
@@ -134,16 +136,25 @@ def _opened(name: str, modality: str) -> Dataset:
         raise InputError(f"--unlabelled {name}: {error}{wanted}") from None
 
 
-def _look(dataset: Dataset, sample_id: str, name: str, modality: str) -> None:
-    """Read one image as a batch will."""
-    try:
-        sample = dataset[sample_id]
-    except InputError as error:
-        # a folder by itself has no place for the option that the message asks for
-        bare = Path(name).is_dir() and "depth_unit" in str(error)
-        how = f", for example --unlabelled frames:{name},depth_unit=mm" if bare else ""
-        raise InputError(f"--unlabelled {name}: {error}{how}") from None
-    check_images(sample, modality, f"--unlabelled {name}")
+def _look(dataset: Dataset, ids: Sequence[str], name: str, preparation: Preparation) -> None:
+    """Read the images as a batch will."""
+    faults = []
+    for sample_id in ids:
+        try:
+            sample = dataset[sample_id]
+            check_images(sample, preparation.modality, f"image {sample_id!r}")
+            preparation(sample.rgb, sample.depth, focal=sample.focal)
+        except InputError as error:
+            faults.append(str(error))
+            if "depth_unit" in faults[0]:
+                break  # all of them lack it
+    if not faults:
+        return
+    # a folder by itself has no place for the option that the message asks for
+    bare = Path(name).is_dir() and "depth_unit" in faults[0]
+    how = f", for example --unlabelled frames:{name},depth_unit=mm" if bare else ""
+    more = f"; {len(faults)} of {len(ids)} cannot be used: mend or remove them"
+    raise InputError(f"--unlabelled {name}: {faults[0]}{how}{more if len(ids) > 1 else ''}")
 
 
 class MixedBatches(Batches):
