@@ -112,6 +112,16 @@ def test_a_folder_gives_the_images_that_the_recipe_takes(bars: str, tmp_path: Pa
     assert read_log(tmp_path / "run" / "log.jsonl")
 
 
+def test_each_image_of_a_folder_is_tried_before_the_training(bars: str, tmp_path: Path) -> None:
+    folder = frames(tmp_path / "frames", "rgb")
+    whole = (folder / "2_rgb.png").read_bytes()
+    (folder / "2_rgb.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "3_rgb.png").write_bytes(b"")
+    with pytest.raises(InputError, match="frames: .*2_rgb.*; 2 of 4 tried cannot be used"):
+        semi_supervise(semi(bars, unlabelled=(str(folder),)), tmp_path / "run")
+    assert not (tmp_path / "run" / "pretrained").exists()
+
+
 def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Path) -> None:
     """Those that it is validated and tested by lie in the same folder."""
     own = tmp_path / "own"

@@ -150,11 +150,12 @@ def _look(dataset: Dataset, ids: Sequence[str], name: str, preparation: Preparat
                 break  # all of them lack it
     if not faults:
         return
-    # a folder by itself has no place for the option that the message asks for
-    bare = Path(name).is_dir() and "depth_unit" in faults[0]
-    how = f", for example --unlabelled frames:{name},depth_unit=mm" if bare else ""
-    more = f"; {len(faults)} of {len(ids)} cannot be used: mend or remove them"
-    raise InputError(f"--unlabelled {name}: {faults[0]}{how}{more if len(ids) > 1 else ''}")
+    how = f"; {len(faults)} of {len(ids)} tried cannot be used: mend or remove them"
+    if "depth_unit" in faults[0]:
+        # a folder by itself has no place for the option that the message asks for
+        bare = Path(name).is_dir()
+        how = f", for example --unlabelled frames:{name},depth_unit=mm" if bare else ""
+    raise InputError(f"--unlabelled {name}: {faults[0]}{how}")
 
 
 class MixedBatches(Batches):
