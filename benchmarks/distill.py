@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import yaml
 from asked import asked, keep
 from distill_runs import EXPERIMENTS, SHARES, Run
-from jobs import Verdicts, call, exported, markdown, points, share
+from jobs import PRECISION, Verdicts, call, exported, markdown, points, share
 from kept import count
 
 from graspling.curves import chart
@@ -68,8 +68,7 @@ def do(arguments: argparse.Namespace, run: Run, trial: Trial) -> None:
     sets = [*run.sets, "threads=1", f"size={arguments.size}", f"limit={arguments.limit}"]
     if arguments.epochs and run.words[0] == "semi":
         sets.append(f"semi.pretrain={arguments.epochs}")
-    # what a machine would choose by itself differs between machines, and so would the rows
-    words += ["--set", "precision=bf16", *sets, *arguments.set]
+    words += ["--set", f"precision={PRECISION}", *sets, *arguments.set]
     folder.mkdir(parents=True, exist_ok=True)
     keep(folder, asked(words) | {"quick": arguments.quick})
     if (folder / "test.json").exists():

@@ -38,11 +38,12 @@ from graspling.training.recipe import Recipe
 # One thread a process: two runs side by side use two cores better than one run with two threads.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 BATCH = 8
+# What a machine would choose by itself differs between machines, and so would the rows of a table.
+PRECISION = "bf16"
 # What all networks of a comparison share, whatever their own recipes say; the loss stays theirs.
 HOUSE = (
     *("optimiser=adamw", "schedule=one_cycle", f"batch={BATCH}", "weight_decay=0.01", "ema=0.998"),
-    # what a machine would choose by itself differs between machines, and so would the rows
-    *("clip=5", "precision=bf16", "threads=1", "picture_every=0"),
+    *("clip=5", f"precision={PRECISION}", "threads=1", "picture_every=0"),
 )
 AUGMENTATION = (
     "rotation_deg=180 quarter_turns=false zoom=[0.75,1.4] shift=0.05 flip=0.5 brightness=0.3 "
@@ -150,7 +151,7 @@ def seconds_per_image(network: str, modality: str, size: int, variant: Mapping[s
     device = torch.device("cpu")
     shape, flags = (8, 4, size, size), torch.zeros(8, size, size, dtype=torch.bool)
     batch = Batch(torch.randn(8, model.channels, size, size), torch.rand(shape), ~flags, flags)
-    lesson = Lesson(GraspLoss(recipe.loss), "bf16")
+    lesson = Lesson(GraspLoss(recipe.loss), PRECISION)
     best = float("inf")
     for _ in range(2):  # the first one warms up
         start = time.process_time()

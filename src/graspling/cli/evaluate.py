@@ -302,9 +302,7 @@ def compare(options: Compare) -> None:
         "",
         f"B - A = {found.difference.difference:+.3f}  (95 % interval {low:+.3f} to {high:+.3f}), "
         f"p = {found.difference.p:.4f}; {found.difference.n} images "
-        + (
-            f"of {found.difference.n_objects} objects" if known else "(what they show is not known)"
-        ),
+        + (f"of {found.difference.n_objects} objects" if known else "of unknown objects"),
     ]
     if found.difference.n_objects < _FEW:
         warn(
