@@ -10,7 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from graspling.onnx_graph import merge_heads, replace_depth_to_space, replace_transposed, strip
+from graspling.onnx_graph import (
+    merge_heads,
+    replace_depth_to_space,
+    replace_mish,
+    replace_transposed,
+    strip,
+)
 
 Pass = Callable[[onnx.ModelProto], None]
 
@@ -89,6 +95,17 @@ def test_depth_to_space_becomes_two_transpositions(step: int, channels: int) -> 
     node = helper.make_node("DepthToSpace", ["x"], ["y"], "up", blocksize=step, mode="CRD")
     kinds = check(model_of([node], channels, {}), replace_depth_to_space, channels=channels)
     assert kinds == ["Reshape", "Transpose", "Reshape", "Transpose", "Reshape"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 200.0])  # e^x of 200 and more is no float
+def test_mish_does_without_softplus(scale: float) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "scale"], ["z"]),
+        helper.make_node("Mish", ["z"], ["y"]),
+    ]
+    model = model_of(nodes, 3, {"scale": np.array(scale, np.float32)})
+    kinds = check(model, replace_mish, channels=3)
+    assert kinds == ["Mul", "Min", "Exp", "Add", "Mul", "Add", "Div", "Mul"]
 
 
 def heads(*, kernels: tuple[int, int] = (2, 2), axis: int = 1) -> onnx.ModelProto:
