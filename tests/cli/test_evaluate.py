@@ -9,6 +9,7 @@ from toys import complaint
 
 from graspling.card import TrainedOn
 from graspling.datasets import open_dataset
+from graspling.errors import InputError
 
 
 def test_evaluate_writes_what_was_measured(run, toy_model, labelled_folder, tmp_path):
@@ -86,6 +87,20 @@ def test_nothing_is_written_over_what_is_read(run, toy_model, labelled_folder, t
         words = (*data, "--split", split, "--json", target)
         assert "is an input" in complaint(run("evaluate", "--model", model, *words))
         assert "is an input" in complaint(run("compare", model, model, *words))
+
+
+def test_what_was_found_is_printed_even_if_it_cannot_be_written(
+    run, toy_model, labelled_folder, monkeypatch
+):
+    def full(*_):
+        raise InputError("cannot write found.json: no space left on device")
+
+    monkeypatch.setattr("graspling.cli.output.write_text", full)
+    model, words = toy_model(), ("--data", f"folder:{labelled_folder}", "--json", "found.json")
+    for command in (["evaluate", "--model", model], ["compare", model, model]):
+        status, out, err = run(*command, *words)
+        assert status != 0 and "no space left" in err
+        assert "accuracy" in out
 
 
 def test_compare_prints_the_difference(run, toy_model, labelled_folder):

@@ -58,7 +58,6 @@ def evaluate(options: Evaluate, command: str) -> None:
         "split_hash": hash_,
         "command": command,
     }
-    write_json(document, options.json)
     low, high = interval
     lines = [
         f"critic             {critic.card.name}, {critic.card.parameters:,} parameters",
@@ -69,6 +68,7 @@ def evaluate(options: Evaluate, command: str) -> None:
         f"calibration error  {judged.error:.3f}",
     ]
     say("\n".join(lines), json_target=options.json)
+    write_json(document, options.json)
     if options.reliability:
         picture = reliability_diagram({critic.card.name: judged}, "robust")
         write_picture(options.reliability, picture)

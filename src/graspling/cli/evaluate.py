@@ -209,8 +209,8 @@ def evaluate(options: Evaluate) -> None:
     dataset, subset = options.open()
     result = options.run(options.model, dataset, subset)
     command = shlex.join(["graspling", *sys.argv[1:]])
+    say(report(result), json_target=options.json)  # first: what took long is seen in any case
     write_json(result.to_dict() | {"command": command}, options.json)
-    say(report(result), json_target=options.json)
     if not result.failures:
         note = "no failure to draw"
     elif options.failures:
@@ -291,7 +291,6 @@ def compare(options: Compare) -> None:
     result_a = options.run(options.a, dataset, subset)
     result_b = options.run(options.b, dataset, subset)
     found = compare_results(result_a, result_b, repeats=options.repeats, seed=options.seed)
-    write_json(found.to_dict(), options.json)
     low, high = found.difference.interval
     known = bool(dataset.objects)
     if not known:
@@ -310,3 +309,4 @@ def compare(options: Compare) -> None:
             "other: too few to tell models apart; judge them by more objects"
         )
     say("\n".join(lines), json_target=options.json)
+    write_json(found.to_dict(), options.json)

@@ -53,8 +53,8 @@ def evaluate(options: Evaluate, command: str) -> None:
     seen = detector.card.trained_on.count(dataset.identity, {row.id for row in result.rows})
     if seen:
         warn(f"{result.model} was trained on {seen} of these images")
-    write_json(document | {"command": command}, options.json)
     say(report(result, document), json_target=options.json)
+    write_json(document | {"command": command}, options.json)
     agreement = result.agreement()
     if options.reliability:
         if agreement is None:
