@@ -31,7 +31,11 @@ def test_a_folder_of_frames_has_no_labels(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no"):
+    with pytest.raises(InputError, match="holds no") as error:
+        open_dataset(f"frames:{tmp_path}")
+    assert "folders within" not in str(error.value)
+    (tmp_path / "first day").mkdir()
+    with pytest.raises(InputError, match="but not in the folders within it"):
         open_dataset(f"frames:{tmp_path}")
 
 

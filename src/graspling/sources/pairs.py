@@ -110,9 +110,11 @@ def _expand(
                 and not any(mark.search(file.stem) for mark in not_these)
             )
             if not files:
+                below = any(file.is_dir() for file in path.iterdir())
                 raise InputError(
                     f"{path}: the folder holds no {what} image "
-                    f"(looked for {', '.join(sorted(suffixes))})"
+                    f"(looked for {', '.join(sorted(suffixes))}"
+                    f"{', but not in the folders within it' if below else ''})"
                 )
         elif path.exists():
             found.append(path)
