@@ -54,12 +54,10 @@ FOLDS = 5
 CHEAP, DEAR = 60.0, 200.0
 # Where another rate than the common one was better on validation images, with a small budget: those
 # of Cornell, and where they were tried those of the generated data.
-RATES = {
-    **{"graspling_s": 3e-3, "graspling_m": 3e-3, "grconvnet_c16": 4e-3, "grconvnet_c32": 4e-3},
-    **{"ggcnn_student_v1": 1e-2, "ggcnn_student_v2": 1e-2},
-}
+RATES = {"graspling_s": 3e-3, "graspling_m": 3e-3, "grconvnet_c16": 4e-3, "grconvnet_c32": 4e-3}
 GENERATED_RATES = {
     **{**RATES, "graspling_s": 8e-3, "graspling_m": 6e-3, "ggcnn": 6e-3, "ggcnn2": 6e-3},
+    **{"ggcnn_student_v1": 1e-2, "ggcnn_student_v2": 1e-2},
     **{"hrgrasp_w18": 6e-3, "lite_hrgrasp_w18": 6e-3, "dsc_graspnet": 4e-3},
     **{"kufenet_15k": 1e-2, "kufenet_80k": 1e-2, "kufenet_263k": 1e-2},  # found for the smallest
 }
