@@ -4,8 +4,7 @@
 
 reads benchmarks/results/*.json and prints two tables: every network trained with one budget
 (networks.json and, at 96 pixels, networks-96.json and, where all test frames were judged,
-networks-96-all.json, beside the times of speed-networks-quiet.json, or where it has none
-speed-networks.json), and every model as it is used
+networks-96-all.json, beside the times of speed-networks-epyc.json), and every model as it is used
 (robust.json and simulate-table.json, beside speed.json). It trains and measures nothing; a dash is
 a number that nobody has measured yet. The picture has one dot a network: accuracy on generated
 depth, trained with 160 and with 96 pixels, against the network's time at 224 and parameters.
@@ -47,8 +46,9 @@ def of_network(
     small: Mapping[str, Any],
     speed: Iterable[Mapping[str, Any]],
 ) -> list[str]:
-    """Size, accuracy by data set, the times of its fastest backend and the whole call in ONNX
-    Runtime; with a star where these are of a layout that it had before."""
+    """Size, accuracy by data set (of n images where not all folds were trained), the times of
+    its fastest backend and the whole call in ONNX Runtime; with a star where these are of a layout
+    that it had before."""
     rows = [row for row in speed if row["network"] == network.split(",")[0]]
     fastest, now = quickest(rows), sizes(network)
     onnx = quickest(row for row in rows if row["backend"] == "onnxruntime")
@@ -58,7 +58,8 @@ def of_network(
     for split in ("object-wise", "image-wise"):
         names = [f"{network}/cornell-{split}-{fold}" for fold in range(FOLDS)]
         tests = [kept[name]["documents"]["test"] for name in names if name in kept]
-        cells.append(percent(*tests) if len(tests) == FOLDS else DASH)
+        some = "" if len(tests) == FOLDS else f" of {sum(test['n'] for test in tests)}"
+        cells.append(f"{percent(*tests)}{some}" if tests else DASH)
     for jobs, modality in [(kept, "depth"), *((small, modality) for modality in MODALITIES)]:
         job = jobs.get(f"{network}/generated-{modality}")
         cells.append(percent(job["documents"]["test"]) if job else DASH)
@@ -148,13 +149,12 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.results
     names = ("networks", "networks-96", "networks-96-all", "robust", "simulate-table")
-    names += ("speed-networks-quiet", "speed-networks", "speed")
-    kept, small, more, robust, simulated, quiet, busy, speed = (
+    names += ("speed-networks-epyc", "speed")
+    kept, small, more, robust, simulated, times, speed = (
         json.loads((folder / f"{name}.json").read_text()) for name in names
     )
     small |= more
-    timed = {row["network"] for row in quiet["rows"]}
-    speeds = [*quiet["rows"], *(row for row in busy["rows"] if row["network"] not in timed)]
+    speeds = times["rows"]
     networks = sorted(
         [*{row["network"] for row in speeds}, *taught(folder, (kept, small))],
         key=lambda name: fastest_of(name, speeds)["total_ms"],
