@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import PRIOR_LOGIT, Heads, xavier_uniform
 from graspling.networks.checks import check_row
+from graspling.networks.transposed import TransposedConv2d
 
 
 class GGCNN(GraspNetwork):
@@ -45,9 +46,9 @@ class GGCNN(GraspNetwork):
             *(nn.Conv2d(b, c, 3, stride=2, padding=1), relu),
         )
         self.up = nn.Sequential(
-            *(nn.ConvTranspose2d(c, c, 3, stride=2, padding=1, output_padding=1), relu),
-            *(nn.ConvTranspose2d(c, b, 5, stride=2, padding=2, output_padding=1), relu),
-            *(nn.ConvTranspose2d(b, a, 9, stride=3, padding=3, output_padding=1), relu),
+            *(TransposedConv2d(c, c, 3, stride=2, padding=1, output_padding=1), relu),
+            *(TransposedConv2d(c, b, 5, stride=2, padding=2, output_padding=1), relu),
+            *(TransposedConv2d(b, a, 9, stride=3, padding=3, output_padding=1), relu),
         )
         self.heads = Heads(a, 2)
         xavier_uniform(self)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from graspling.networks.base import GraspNetwork
 from graspling.networks.blocks import Heads, ResidualBlock, xavier_uniform
 from graspling.networks.checks import check_whole
+from graspling.networks.transposed import TransposedConv2d
 
 
 class GRConvNet(GraspNetwork):
@@ -51,9 +52,9 @@ class GRConvNet(GraspNetwork):
             *(ResidualBlock(4 * c, last_relu=False, bias=True) for _ in range(5))
         )
         self.up = nn.Sequential(
-            *_norm_relu(nn.ConvTranspose2d(4 * c, 2 * c, 4, 2, 1, output_padding=1), 2 * c),
-            *_norm_relu(nn.ConvTranspose2d(2 * c, c, 4, 2, 2, output_padding=1), c),
-            nn.ConvTranspose2d(c, c, 9, padding=4),
+            *_norm_relu(TransposedConv2d(4 * c, 2 * c, 4, 2, 1, output_padding=1), 2 * c),
+            *_norm_relu(TransposedConv2d(2 * c, c, 4, 2, 2, output_padding=1), c),
+            TransposedConv2d(c, c, 9, padding=4),
         )
         self.heads = Heads(c, 2, dropout=0.1)
         xavier_uniform(self)

@@ -4,8 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from graspling.networks.blocks import Heads  # noqa: E402
 from graspling.networks.depthwise import DepthwiseConv2d  # noqa: E402
 from graspling.networks.kufenet_blocks import VolumeConv  # noqa: E402
+from graspling.networks.transposed import TransposedConv2d  # noqa: E402
 
 
 def outcome(layer, x, weigh):
@@ -65,3 +67,47 @@ def test_volume_convolution_is_the_same_by_patches(size):
     layer.by_patches = layer.by_volume
     for got, expected in zip(by_patches, outcome(layer, x, weigh), strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (5, 8), (9, 7)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *((3, 2, 1, 1), (5, 2, 2, 1), (9, 3, 3, 1)),  # GG-CNN
+        *((4, 2, 1, 1), (4, 2, 2, 1), (9, 1, 4, 0)),  # GR-ConvNet
+        *((2, 2, 0, 0), (3, 1, 0, 0), (6, 4, 5, 3), (7, 3, 6, 2), (5, 1, 2, 0), (3, 2, 0, 0)),
+    ],
+)
+def test_transposed_convolution_is_the_same_by_phases(shape, size):
+    torch.manual_seed(0)
+    ours = TransposedConv2d(3, 5, *shape)
+    plain = torch.nn.ConvTranspose2d(3, 5, *shape)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, *size)
+    weigh = torch.randn(100_000)
+    expected = outcome(plain, x, weigh)
+    ours.forward = ours.by_phases
+    for got, wanted in zip(outcome(ours, x, weigh), expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_transposed_convolution_goes_by_phases_in_bf16():
+    torch.manual_seed(0)
+    layer, x = TransposedConv2d(3, 5, 9, 3, 3, 1), torch.randn(2, 3, 6, 7)
+    exact = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = layer(x)
+        assert torch.equal(halved, layer.by_phases(x)) and halved.dtype == torch.bfloat16
+    torch.testing.assert_close(halved.float(), exact, rtol=0.05, atol=0.02)
+
+
+def test_heads_train_as_one_convolution_and_are_seen_by_hooks():
+    torch.manual_seed(0)
+    heads, x, weigh = Heads(6, 2), torch.randn(2, 6, 9, 8), torch.randn(10_000)
+    merged = outcome(heads, x, weigh)
+    seen = []
+    handle = heads.sin.register_forward_hook(lambda _layer, _inputs, output: seen.append(output))
+    for got, expected in zip(merged, outcome(heads, x, weigh), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(seen[0][:, 0], heads(x)[:, 2])
+    handle.remove()
