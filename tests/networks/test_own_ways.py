@@ -34,25 +34,33 @@ def test_depthwise_has_the_gradients_of_a_plain_convolution(kernel, stride, size
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_depthwise_trains_in_bf16_and_leaves_what_needs_no_gradient():
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_trains_in_bf16_and_leaves_what_needs_no_gradient(kernel, stride):
     torch.manual_seed(0)
-    layer = DepthwiseConv2d(4, 7)
-    x = torch.randn(2, 4, 12, 12)
-    with torch.autocast("cpu", torch.bfloat16):
-        out = layer(x)
-        assert out.dtype == torch.bfloat16
+    layer = DepthwiseConv2d(4, kernel, stride)
+    x = torch.randn(2, 4, 12, 13, requires_grad=True)
+
+    def gradients(halved):
+        layer.zero_grad()
+        x.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+            out = layer(x)
+        assert out.dtype == (torch.bfloat16 if halved else torch.float32)
         out.float().square().sum().backward()
-    assert layer.weight.grad.dtype == torch.float32
-    halved = layer.weight.grad.clone()
-    layer.zero_grad()
-    layer(x).square().sum().backward()
-    assert (halved - layer.weight.grad).abs().max() < 0.02 * layer.weight.grad.abs().max()
+        return layer.weight.grad, x.grad
+
+    for half, whole in zip(gradients(True), gradients(False), strict=True):
+        assert half.dtype == torch.float32
+        assert (half - whole).abs().max() < 0.02 * whole.abs().max()
     layer.zero_grad()
     layer.requires_grad_(False)
-    x.requires_grad_()
-    layer(x).sum().backward()
-    assert layer.weight.grad is None
-    assert x.grad is not None
+    for halved in (True, False):
+        x.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+            layer(x).float().sum().backward()
+        assert layer.weight.grad is None
+        assert x.grad is not None
 
 
 @pytest.mark.parametrize("size", [(16, 16), (21, 28), (25, 30), (24, 23)])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graspling.networks.blocks import conv_bn_relu
+from graspling.networks.depthwise import DepthwiseConv2d
 from graspling.networks.hrnet import MultiResolution, conv_bn
 
 # Modules in stages 2, 3 and 4 of Lite-HRNet-18, and units in each module.
@@ -148,7 +149,7 @@ def _units(widths: Sequence[int]) -> nn.Module:
 
 def _depthwise(channels: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False),
+        DepthwiseConv2d(channels, 3, stride),
         nn.BatchNorm2d(channels),
     )
 
