@@ -39,6 +39,9 @@ from graspling.pictures import write_picture
 from graspling.training.log import read_log
 from graspling.training.recipe import load_recipe
 
+# of a loss by labels, in the log
+PARTS = ("quality", "cos", "sin", "width")
+
 
 class Trial(NamedTuple):
     """What a run is repeated with."""
@@ -195,15 +198,19 @@ def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
 
 
 def draw(arguments: argparse.Namespace, runs: list[Run]) -> None:
-    """Loss on validation images against epochs, of the first seed and fold."""
+    """What the labels alone have to say of the images trained on, against epochs: the mean over
+    the trials. A run of one pass over its images has not seen them before."""
     curves = {}
     for run in runs:
-        rows = read_log(folder_of(arguments, run.name, arguments.trials[0]) / "log.jsonl")
-        points = [(r["epoch"], r["loss"]) for r in rows if r["kind"] == "validation"]
-        if points:
-            curves[run.name] = points
+        by_epoch = defaultdict(list)
+        for trial in arguments.trials:
+            for record in read_log(folder_of(arguments, run.name, trial) / "log.jsonl"):
+                if record["kind"] == "epoch":
+                    by_epoch[record["epoch"]].append(sum(record[part] for part in PARTS))
+        if by_epoch:
+            curves[run.name] = [(e, statistics.mean(found)) for e, found in by_epoch.items()]
     if curves:
-        picture = chart(curves, x="epoch", y="loss on validation images")
+        picture = chart(curves, x="epoch", y="loss by the labels of training images", zero=False)
         write_picture(arguments.out / "loss.png", picture)
 
 

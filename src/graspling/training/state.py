@@ -184,6 +184,11 @@ def load_state(
     for name, value in metadata["scalars"].items():
         number, key = name.split(".", 1)
         state.setdefault(int(number), {})[key] = value
+    for number, weight in enumerate(w for group in optimiser.param_groups for w in group["params"]):
+        for key, value in state.get(number, {}).items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                # laid out as the weights are, on which fused optimisers rely
+                state[number][key] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
     counters = metadata.get("counters", {})
     optimiser.load_state_dict({"state": state, "param_groups": metadata["groups"], **counters})
     torch.set_rng_state(tensors["random"])
