@@ -41,6 +41,25 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
             ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.mixup.a=0.5"],
             "'mixup' is no group of settings",
         ),
+        (
+            ["distill", "distill_ggcnn", "--data", "a:b", "--set", "distill=5"],
+            "distill is 5, expected its settings",
+        ),
+        (
+            [
+                "distill",
+                "distill_ggcnn",
+                "--data",
+                "a:b",
+                "--set",
+                "distill.terms={a.b: {compare: labels}}",
+            ],
+            "a term is called 'a.b'",
+        ),
+        (
+            ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.strong.window=0.5"],
+            "strong.window is above 0",
+        ),
         (["continual"], "--old"),
     ],
 )

@@ -78,7 +78,9 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
         if options.student:
             changes["network"] = options.student
         given = {"teacher": options.teacher, "alpha": options.alpha, "cache": options.cache}
-        inner: dict[str, Any] = dict(changes.get("distill", settings["distill"]))
+        inner: Any = changes.get("distill", settings["distill"])
+        if not isinstance(inner, dict):
+            raise InputError(f"distill is {inner!r}, expected its settings, such as distill.alpha")
         changes["distill"] = inner | {k: v for k, v in given.items() if v not in ("", None)}
     recipe = load_recipe(source, **changes)
     if not recipe.data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,11 @@ class Lesson:
     def summary(self, means: dict[str, float]) -> dict[str, float]:
         """What the log says of an epoch, from the means of the parts over its steps."""
         return means
+
+    def told_apart(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A recipe's settings as a state keeps them, to tell one run from another: what lies in
+        files by its contents, and nothing that says only where they are."""
+        return settings
 
     def describe(self, card: Card) -> Card:
         """The card, with what this lesson brought into the weights."""

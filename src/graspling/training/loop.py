@@ -130,7 +130,7 @@ def train(
     settings = recipe.to_dict()
     progress = Progress(precision=precision)
     if last.exists():
-        progress = load_state(last, learner, average, optimiser, settings)
+        progress = load_state(last, learner, average, optimiser, lesson.told_apart(settings))
     trained = cast(GraspNetwork, team.wrap(network))
     complaint = dataset.complaint
     if team.first and complaint:
@@ -148,7 +148,8 @@ def train(
 
     def save() -> None:
         if team.first:
-            save_state(last, learner, average, optimiser, progress, settings)
+            told = lesson.told_apart(settings)
+            save_state(last, learner, average, optimiser, progress, told)
 
     def judge(final: bool) -> None:
         """Validate and keep the weights, where it is time to, and draw what they say."""

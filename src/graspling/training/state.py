@@ -152,17 +152,12 @@ def load_state(
     if kind is not None:
         before = from_mapping(kind, before, str(path)).to_dict()
     # where the weights that it began with lie by now says nothing of them
-    different = [
-        key
-        for key in recipe.keys() - _FREE
-        if _told(key, recipe[key]) != _told(key, before.get(key))
-    ]
+    different = _difference(before, {k: v for k, v in recipe.items() if k not in _FREE})
     if different:
-        key = min(different)
+        key, was, now = different
         raise InputError(
-            f"cannot resume {path}: {key} was {before.get(key)!r} and is now "
-            f"{recipe[key]!r}; use the old settings, or another output folder (with init it "
-            "begins with the weights of this one)"
+            f"cannot resume {path}: {key} was {was!r} and is now {now!r}; use the old settings, or "
+            "another output folder (with init it begins with the weights of this one)"
         )
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -184,17 +179,33 @@ def load_state(
     for name, value in metadata["scalars"].items():
         number, key = name.split(".", 1)
         state.setdefault(int(number), {})[key] = value
-    for number, weight in enumerate(w for group in optimiser.param_groups for w in group["params"]):
-        for key, value in state.get(number, {}).items():
-            if isinstance(value, Tensor) and value.shape == weight.shape:
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    for place, moments in state.items():
+        for key, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == weights[place].shape:
                 # laid out as the weights are, on which fused optimisers rely
-                state[number][key] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+                moments[key] = torch.empty_like(weights[place], dtype=value.dtype).copy_(value)
     counters = metadata.get("counters", {})
     optimiser.load_state_dict({"state": state, "param_groups": metadata["groups"], **counters})
     torch.set_rng_state(tensors["random"])
     return Progress(**metadata["progress"])
 
 
-def _told(key: str, value: Any) -> Any:
+def _difference(
+    before: Mapping[str, Any], now: Mapping[str, Any], within: str = ""
+) -> tuple[str, Any, Any] | None:
+    """The first setting by name that makes one run another one, and what it was and is."""
+    for key in sorted(now):
+        was, value, name = before.get(key), now[key], f"{within}{key}"
+        if isinstance(was, Mapping) and isinstance(value, Mapping):
+            deeper = _difference(was, {**dict.fromkeys(was), **value}, f"{name}.")
+            if deeper:
+                return deeper
+        elif _told(name, was) != _told(name, value):
+            return name, was, value
+    return None
+
+
+def _told(name: str, value: Any) -> Any:
     """What of a setting makes one run another one."""
-    return Path(value).parts[-2:] if key == "init" and value else value
+    return Path(value).parts[-2:] if name == "init" and value else value

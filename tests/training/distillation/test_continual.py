@@ -47,6 +47,26 @@ def test_rounds_score_before_they_train_and_resume(bars: str, tmp_path: Path) ->
             continual.learn_on_the_job(*other, tmp_path)
 
 
+def test_a_mistake_leaves_no_folder_behind_that_refuses_what_is_right(
+    bars: str, tmp_path: Path
+) -> None:
+    settings = ContinualSettings(bars, bars, images=3, batch=3, replay=4, epochs=1, share=0.5)
+    recipe = load_recipe("ggcnn", size=48, epochs=1, batch=4, threads=1, picture_every=0)
+    wrong = dataclasses.replace(recipe, modality="rgbd")  # there is no depth
+    with pytest.raises(InputError, match="depth"):
+        continual.learn_on_the_job(wrong, settings, tmp_path)
+    assert len(continual.learn_on_the_job(recipe, settings, tmp_path)) == 1
+
+
+def test_joined_domains_are_refused_at_once(bars: str, tmp_path: Path) -> None:
+    for side in ("old", "new"):
+        words = {"old": bars, "new": bars, side: f"{bars} + {bars}"}
+        with pytest.raises(InputError, match=f"--{side} .* 2 data sets; expected one"):
+            settings = ContinualSettings(words["old"], words["new"])
+            continual.learn_on_the_job(load_recipe("ggcnn"), settings, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_image_is_new_that_was_trained_on(bars: str) -> None:
     """One data set may hold both domains."""
     settings = ContinualSettings(bars, bars, images=3, share=0.5)

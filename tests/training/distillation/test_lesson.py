@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the lab is not installed")
@@ -21,8 +22,10 @@ from graspling.networks import build  # noqa: E402
 from graspling.training import loop  # noqa: E402
 from graspling.training.batches import Batches  # noqa: E402
 from graspling.training.checkpoint import load_checkpoint  # noqa: E402
+from graspling.training.distillation.build import make_batches, make_lesson  # noqa: E402
 from graspling.training.distillation.lesson import Distillation  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
+from graspling.training.distillation.semi import SemiSupervision  # noqa: E402
 from graspling.training.distillation.settings import DistillSettings, Term  # noqa: E402
 from graspling.training.distillation.taps import find_tap  # noqa: E402
 from graspling.training.distillation.teacher import Teacher  # noqa: E402
@@ -78,6 +81,55 @@ def test_loss_is_the_weighted_sum_and_the_teacher_gets_no_gradient(
     assert all(p.grad is not None for p in lesson.extra.parameters())
     after = frozen.network.state_dict()
     assert all(torch.equal(after[k], v) for k, v in before.items())
+
+
+def test_gate_and_shares_weigh_samples_and_taps_in_the_loss(
+    bars: str, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A term that compares gives 1, 10, 100, 1000 for the four samples at its first pair of taps
+    and ten times that at its second."""
+    told = iter([1.0, 10.0])
+    monkeypatch.setattr(
+        "graspling.training.distillation.lesson.attention_distance",
+        lambda *_: next(told) * torch.tensor([1.0, 10.0, 100.0, 1000.0]),
+    )
+    taps = (("up.0", "up.0"), ("up.2", "up.1"))
+    term = Term("attention", weight=2.0, taps=taps, shares=(0.25, 0.75), gate=True)
+    student, frozen = build("ggcnn_student_v1"), Teacher(str(teacher), "rgb")
+    how = DistillSettings(terms={"where": term})
+    lesson = Distillation(how, student, frozen, GraspLoss(LossSettings(kind="mse")), "fp32", 64)
+    monkeypatch.setattr(lesson, "gate", lambda *_: torch.tensor([1.0, 0.0, 1.0, 0.0]))
+    batch = dataclasses.replace(first_batch(bars, recipe(bars)), labelled=2)
+    loss, parts = lesson(student, batch)
+    assert loss.item() == pytest.approx(2 * (0.25 * 1 + 0.75 * 10) * (1 + 100) / 4)
+    assert parts["gate"] == 0.5  # of the labelled ones; what has no labels always passes
+
+
+def test_images_without_labels_are_what_a_teacher_is_asked_about(bars: str, teacher: Path) -> None:
+    """With ``hidden``, those whose labels the recipe does not use; behind the labelled ones."""
+    dataset, preparation = open_dataset(bars), Preparation("rgb", 32)
+    settings = taught(recipe(bars, augmentation={"flip": 0.0}), teacher=str(teacher), hidden=True)
+    ids, rest = dataset.ids[:6], dataset.ids[6:9]
+    batch = make_batches(settings, dataset, ids, rest, preparation).load(ids[:4], 0)
+    assert batch.labelled == 4 and len(batch.image) == 4 + 3
+    assert sorted(batch.ids[4:]) == [f"unlabelled 0/{i}" for i in rest]
+    for name, image in zip(batch.ids[4:], batch.image[4:].numpy(), strict=True):
+        sample = dataset[name.rpartition("/")[2]]
+        assert np.array_equal(image, preparation(sample.rgb, None).tensor)
+    assert batch.ignored[4:].all() and not batch.target[4:].any()
+    plain = make_batches(taught(settings, hidden=False), dataset, ids, rest, preparation)
+    assert len(plain.load(ids[:4], 0).image) == 4
+    with pytest.raises(InputError, match="one process"):
+        make_batches(settings, dataset, ids, rest, preparation, (0, 2))
+
+
+def test_the_mean_teacher_is_the_moving_average(bars: str) -> None:
+    settings = recipe(bars, "semi_graspling", fraction=0.5)
+    dataset, preparation = open_dataset(bars), Preparation("rgb", 32)
+    batches = make_batches(settings, dataset, dataset.ids[:6], dataset.ids[6:], preparation)
+    network, average = build("graspling_s"), build("graspling_s")
+    lesson = make_lesson(settings, network, average, batches, GraspLoss(settings.loss), "fp32")
+    assert isinstance(lesson, SemiSupervision) and lesson.teacher is average
 
 
 def test_the_gate_passes_samples_where_the_teacher_is_better(bars: str, teacher: Path) -> None:
@@ -152,6 +204,28 @@ def test_an_interrupted_distillation_ends_with_the_same_weights(
     assert card.recipe["distill"]["teacher"] == load_checkpoint(teacher)[1].name
 
 
+def test_a_run_goes_on_with_the_teacher_that_it_began_with(
+    bars: str, teacher: Path, tmp_path: Path, ctrl_c: Callable[..., None]
+) -> None:
+    """Wherever that lies by now, and not with another one in its place."""
+    other = loop.train(recipe(bars, "ggcnn_student_v1", epochs=1, steps=1), tmp_path / "other")
+    place = tmp_path / "teacher.safetensors"
+    shutil.copyfile(teacher, place)
+    settings = taught(recipe(bars), teacher=str(place))
+    ctrl_c(Distillation, "supervised", call=6)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(settings, tmp_path / "run")
+    shutil.copyfile(other, place)
+    with pytest.raises(InputError, match=r"distill\.teacher was 'sha256:\w+' and is now 'sha256"):
+        loop.train(settings, tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match=r"distill\.alpha was 0\.5 and is now 0\.25"):
+        loop.train(
+            taught(settings, teacher=str(teacher), alpha=0.25), tmp_path / "run", resume=True
+        )
+    loop.train(taught(settings, teacher=str(teacher)), tmp_path / "run", resume=True)
+    assert log(tmp_path / "run", "epoch")[-1]["epoch"] == 2
+
+
 def test_the_cache_holds_what_the_teacher_says(
     bars: str, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +244,7 @@ def test_the_cache_holds_what_the_teacher_says(
     assert len(files) <= 17  # the training part
     asked.clear()
     second = loop.train(settings, tmp_path / "second")
-    assert len(asked) < 12  # of 12 steps; batches with an image left over so far ask once more
+    assert not asked
     one, other = (load_checkpoint(path)[0].state_dict() for path in (first, second))
     assert all(torch.equal(one[k], other[k]) for k in one)
 
@@ -200,6 +274,9 @@ def test_the_card_knows_what_its_teacher_and_its_first_weights_have_seen(
     card = load_checkpoint(loop.train(settings, tmp_path / "taught"))[1]
     only = theirs - set(card.trained_on.ids)
     assert only and card.trained_on.before == {"": tuple(sorted(only))}
+    # one that no term asks has taught nothing
+    alone = load_checkpoint(loop.train(taught(settings, alpha=0.0), tmp_path / "alone"))[1]
+    assert not alone.trained_on.before
     # of the weights that start from these, too
     later = recipe(bars, "ggcnn_student_v2", epochs=1, fold=1, init=str(tmp_path / "taught/best"))
     later = dataclasses.replace(later, init=str(tmp_path / "taught" / "best.safetensors"))
@@ -268,6 +345,19 @@ def test_a_teacher_must_see_what_its_student_sees(
     assert Teacher(str(teacher), "rgbd")(torch.zeros(1, 4, 32, 32))[0].shape == (1, 4, 32, 32)
 
 
+def test_a_teacher_is_asked_only_what_it_knows(teacher: Path) -> None:
+    """A size that its network can take; depth that is scaled as it was taught."""
+    frozen = Teacher(str(teacher), "rgb")
+    frozen.check(Preparation("rgb", 96, scale_cue=0.5))  # its depth: it sees none
+    with pytest.raises(InputError, match=f"the teacher {teacher}: .*100"):
+        frozen.check(Preparation("rgb", 100))
+    theirs = dataclasses.replace(frozen.card.preparation, modality="depth")
+    frozen.card = dataclasses.replace(frozen.card, preparation=theirs)
+    frozen.check(Preparation("depth", 96))
+    with pytest.raises(InputError, match=r"scale_cue 0\.0, the student has 0\.5"):
+        frozen.check(Preparation("depth", 96, scale_cue=0.5))
+
+
 def test_a_teacher_without_the_taps_of_a_recipe_is_told_before_training(
     bars: str, teacher: Path, tmp_path: Path
 ) -> None:
@@ -312,6 +402,14 @@ def test_attention_is_drawn(bars: str, teacher: Path, tmp_path: Path) -> None:
     assert (tmp_path / "attention.png").stat().st_size > 1000
 
 
+# as docs/distill.md has them
+TEACHERS = {
+    "distill_kufenet": ("kufenet_teacher", "kufenet_teacher_strided", "kufenet_80k"),
+    "distill_kufenet_pwc": ("kufenet_teacher", "kufenet_teacher_strided", "kufenet_80k"),
+    "distill_litegrasp": ("hrgrasp_w18", "hrgrasp_w48", "resgrasp_50"),
+}
+
+
 @pytest.mark.parametrize("name", recipe_names(TAUGHT))
 def test_every_recipe_is_sound(name: str) -> None:
     """Its taps exist in the networks that it is meant for, and its loss is one for them."""
@@ -320,8 +418,10 @@ def test_every_recipe_is_sound(name: str) -> None:
     student = build(settings.network, settings.modality)
     check_loss(settings.loss, settings.network, student)
     for term in settings.distill.terms.values() if settings.distill else ():
-        for ours, _ in term.taps:
+        for ours, theirs in term.taps:
             find_tap(student, ours)
+            for teacher in TEACHERS[name]:
+                find_tap(build(teacher, settings.modality), theirs)
 
 
 def test_steps_and_views(bars: str) -> None:

@@ -21,6 +21,7 @@ from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.training import loop  # noqa: E402
+from graspling.training.distillation import unlabelled  # noqa: E402
 from graspling.training.distillation.build import make_pool  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
 from graspling.training.distillation.unlabelled import (  # noqa: E402
@@ -120,6 +121,20 @@ def test_each_image_of_a_folder_is_tried_before_the_training(bars: str, tmp_path
     with pytest.raises(InputError, match="frames: .*2_rgb.*; 2 of 4 tried cannot be used"):
         semi_supervise(semi(bars, unlabelled=(str(folder),)), tmp_path / "run")
     assert not (tmp_path / "run" / "pretrained").exists()
+
+
+def test_a_copy_of_the_runs_own_data_brings_no_image_of_it(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data that know what they hold are known again elsewhere."""
+    shutil.copytree(bars.partition(":")[2].split(",")[0], tmp_path / "copy")
+    spec = f"cornell:{tmp_path / 'copy'},depth=none"
+    dataset, copy = open_dataset(bars), open_dataset(spec)
+    monkeypatch.setattr(unlabelled, "_opened", lambda *_: copy)
+    for one in (dataset, copy):
+        monkeypatch.setattr(one, "identity", "of the same scenes", raising=False)
+    pool = open_pool(dataset, bars, (), (spec,), Preparation("rgb", 32))
+    assert {name for _, name in pool.items} == set(dataset.unlabelled_ids)
 
 
 def test_no_image_of_the_runs_own_enters_by_another_name(bars: str, tmp_path: Path) -> None:
@@ -226,6 +241,22 @@ def test_after_a_stop_in_either_phase_there_is_a_way_on(
     for folder, epochs in ((out / "pretrained", 1), (out, 2)):
         rows = [row for row in read_log(folder / "log.jsonl") if row["kind"] == "epoch"]
         assert [row["epoch"] for row in rows] == list(range(1, epochs + 1))
+
+
+def test_weights_that_another_run_began_with_need_no_first_phase(
+    bars: str, tmp_path: Path, ctrl_c: Callable[..., None]
+) -> None:
+    """Not after a stop either, though they are called as one's own are."""
+    recipe = semi(bars, steps=2)
+    semi_supervise(recipe, tmp_path / "one")
+    given = tmp_path / "one" / "pretrained" / "best.safetensors"
+    recipe = dataclasses.replace(recipe, init=str(given))
+    ctrl_c(loop, "train_step", call=3)
+    with pytest.raises(KeyboardInterrupt):
+        semi_supervise(recipe, tmp_path / "two")
+    semi_supervise(recipe, tmp_path / "two", resume=True)
+    assert not (tmp_path / "two" / "pretrained").exists()
+    assert read_log(tmp_path / "two" / "log.jsonl")[-1]["epoch"] == 2
 
 
 def test_a_corrected_setting_goes_on_after_a_stop_in_the_first_phase(

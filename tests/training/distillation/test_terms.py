@@ -52,7 +52,8 @@ def test_output_distance_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mapping", "expected"), [("mean", [2.0, 1.5]), ("max", [1.0, 2 / 3]), ("max2", [1.0, 4 / 9])]
+    ("mapping", "expected"),
+    [("mean", [2.0, 1.5]), ("max", [1.0, 2 / 3]), ("max2", [1.0, 4 / 9]), ("max4", [1.0, 16 / 81])],
 )
 def test_attention_maps_by_hand(mapping: str, expected: list[float]) -> None:
     features = torch.tensor([[[[-3.0, 1.0]], [[1.0, 2.0]]]])  # two channels, two pixels
@@ -114,6 +115,11 @@ def test_divergence_of_features_by_hand() -> None:
     expected = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
     assert feature_distance(student, teacher, term).item() == pytest.approx(expected, rel=1e-5)
     assert feature_distance(teacher, teacher, term).item() == pytest.approx(0, abs=1e-7)
+    # logits halved: teacher 1 to sqrt 3; times the temperature squared
+    soft = Term("features", loss="kl", taps=(("a", "b"),), temperature=2.0)
+    p = 1 / (1 + math.sqrt(3))
+    expected = 4 * (p * math.log(2 * p) + (1 - p) * math.log(2 * (1 - p)))
+    assert feature_distance(student, teacher, soft).item() == pytest.approx(expected, rel=1e-4)
     mse = Term("features", loss="mse", taps=(("a", "b"),))
     assert feature_distance(student, teacher, mse).item() == pytest.approx(math.log(3) ** 2 / 2)
 
@@ -157,6 +163,8 @@ def test_taps_by_name_and_by_path() -> None:
     assert tap_widths(build("ggcnn", "rgb"), ["up.0"], 24) == {"up.0": [8]}
     with pytest.raises(InputError, match="more than once"):  # one ReLU serves all layers
         tap_widths(build("ggcnn", "rgb"), ["up.1"], 24)
+    with pytest.raises(InputError, match="'decoder': .* is not called by itself"):
+        tap_widths(kufenet, ["decoder"], 32)
     lite = build("lite_hrgrasp_w18", "depth")
     assert tap_widths(lite, ["backbone.stage3"], 64) == {"backbone.stage3": [18, 36, 72]}
     with pytest.raises(InputError, match="decoder1, decoder2, decoder3"):
@@ -187,6 +195,10 @@ def test_a_tap_gives_what_its_module_said_whatever_changes_it_afterwards() -> No
         ({"compare": "outputs", "mapping": "max"}, "mapping is 'max'.* attention alone"),
         ({"compare": "outputs", "adapter": "align"}, "adapter is 'align'.* features alone"),
         ({"compare": "outputs", "temperature": 2.0}, "temperature is of kl alone"),
+        ({"compare": "features", "taps": (("a", "b"),), "shares": (-1.0,)}, "weights from 0 up"),
+        ({"compare": "features", "taps": (("a", "b"),), "shares": (0.0,)}, "one of them above 0"),
+        ({"compare": "attention", "taps": (("a", "b"),), "shares": (math.nan,)}, "from 0 up"),
+        ({"compare": "attention", "taps": (("a", "b"),), "softmax": True}, "softmax is of its"),
     ],
 )
 def test_terms_that_make_no_sense(settings: dict[str, object], message: str) -> None:

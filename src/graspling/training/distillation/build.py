@@ -37,7 +37,13 @@ def make_batches(
         ids: of the training part whose labels are used.
         rest: of the training part whose labels are not.
         share: (rank, count) of one process of several.
+
+    Raises:
+        InputError: several processes for a recipe that knows but one, or images without labels for
+            one that cannot use them; or as make_pool.
     """
+    if share[1] > 1 and (recipe.semi or recipe.distill):
+        raise InputError("distill and semi train in one process; leave out --devices and --nodes")
     distill = recipe.distill
     views = distill.views if distill else 0
     if distill is not None and not distill.hidden:
@@ -108,10 +114,8 @@ def make_lesson(
     """What the steps of this recipe minimise.
 
     Raises:
-        InputError: several processes for a lesson that knows but one; or as its class.
+        InputError: as its class.
     """
-    if batches.share[1] > 1 and (recipe.semi or recipe.distill):
-        raise InputError("distill and semi train in one process; leave out --devices and --nodes")
     if recipe.semi is not None:
         assert average is not None and isinstance(batches, MixedBatches)
         return SemiSupervision(recipe.semi, average, recipe.decoding, criterion, precision)
@@ -134,7 +138,7 @@ def make_lesson(
             # the same words may name another folder elsewhere, or other images by now
             where = [(str(source.root.resolve()), _state(source)) for source in sources]
             told = (recipe.data, recipe.unlabelled, where, precision)
-            cache = OutputCache(settings.cache, teacher.path, (*how, *told))
+            cache = OutputCache(settings.cache, teacher.digest, (*how, *told))
         return Distillation(settings, network, teacher, criterion, precision, recipe.size, cache)
     return Lesson(criterion, precision)
 

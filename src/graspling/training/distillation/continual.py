@@ -22,6 +22,7 @@ import numpy as np
 
 from graspling.datasets import Dataset, open_dataset
 from graspling.datasets.generated import Generated
+from graspling.datasets.joined import parts_of
 from graspling.datasets.splits import Fold, Splits, label_fraction
 from graspling.detector import load
 from graspling.errors import InputError
@@ -100,6 +101,11 @@ def learn_on_the_job(recipe: Recipe, settings: ContinualSettings, out: Path) -> 
     """
     both = f"{settings.old} + {settings.new}"
     old, new = open_dataset(settings.old), open_dataset(settings.new)
+    for side, dataset in (("old", old), ("new", new)):
+        if len(parts_of(dataset)) > 1:
+            raise InputError(
+                f"--{side} {dataset.name} is {len(parts_of(dataset))} data sets; expected one"
+            )
     seen, waiting = domains(old, new, settings)
     _same_as_before(out / "settings.json", recipe, settings, (old, new))
     rng = np.random.default_rng(settings.seed)
@@ -190,7 +196,8 @@ def _same_as_before(
         **{f"recipe {key}": value for key, value in recipe.to_dict().items()},
         "images of both data sets": hashlib.sha256(repr(data).encode()).hexdigest()[:16],
     }
-    if not file.exists():
+    begun = any(file.parent.rglob("last.safetensors"))  # else there is nothing to be spoilt
+    if not file.exists() or not begun:
         write_text(file, json.dumps(now, indent=1) + "\n")
         return
     before = json.loads(file.read_text("utf-8"))

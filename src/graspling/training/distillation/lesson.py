@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,6 @@ class Distillation(Lesson):
         if not settings.terms:
             raise InputError("distill: the recipe has no terms; expected labels, outputs, ...")
         self.settings, self.teacher, self.cache = settings, teacher, cache
-        self.before = (teacher.card.trained_on,)
         # a term without weight costs nothing
         self.terms = {n: t for n, t in settings.terms.items() if settings.weight(t) > 0}
         if not self.terms:
@@ -76,28 +76,29 @@ class Distillation(Lesson):
                 + "; expected a weight above 0"
             )
         pairs = [pair for term in self.terms.values() for pair in term.taps]
+        if any(term.compare != "labels" for term in self.terms.values()):
+            self.before = (teacher.card.trained_on,)
         self.student_taps, self.teacher_taps = ([pair[side] for pair in pairs] for side in (0, 1))
         if cache is not None and pairs:
             raise InputError("distill: a cache holds outputs; terms with taps need the teacher")
         for name, term in self.terms.items():
             _check_taps(name, term, student, teacher)
         self.extra = nn.ModuleDict()
-        if any(term.compare == "features" for term in self.terms.values()):
-            inputs = tap_widths(student, self.student_taps, size)
-            outputs = tap_widths(teacher.network, self.teacher_taps, size)
-            for name, term in self.terms.items():
-                if term.compare == "features":
-                    self.extra[name] = nn.ModuleList(
-                        ADAPTERS[term.adapter](sum(inputs[ours]), sum(outputs[theirs]))
-                        for ours, theirs in term.taps
-                    )
+        inputs = tap_widths(student, self.student_taps, size) if pairs else {}
+        outputs = tap_widths(teacher.network, self.teacher_taps, size) if pairs else {}
+        for name, term in self.terms.items():
+            if term.compare == "features":
+                self.extra[_key(name)] = nn.ModuleList(
+                    ADAPTERS[term.adapter](sum(inputs[ours]), sum(outputs[theirs]))
+                    for ours, theirs in term.taps
+                )
         device = next(student.parameters()).device
         self.extra.to(device)
         teacher.to(device)
 
     def __call__(self, network: GraspNetwork, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum of the terms; each term, the parts of the loss against the labels, and
-        the share of samples that passed the gate, for the log."""
+        the share of labelled samples that passed the gate, for the log."""
         wanted, theirs = self.ask(batch)
         with self.autocast(batch.image), tapped(network, self.student_taps) as ours:
             raw = network(batch.image)
@@ -106,7 +107,7 @@ class Distillation(Lesson):
         gate = torch.ones(len(raw), device=raw.device)
         if any(term.gate for term in self.terms.values()):
             gate = self.gate(network.ranges(raw.float()), wanted, batch)
-            parts["gate"] = gate.mean()
+            parts["gate"] = gate[: batch.labelled].mean()
         loss = torch.zeros((), device=raw.device)
         for name, term in self.terms.items():
             if term.compare == "labels":
@@ -151,7 +152,7 @@ class Distillation(Lesson):
             if term.compare == "attention":
                 each = attention_distance(student, teacher, term)
             else:
-                adapter = self.extra[name][number]  # type: ignore[index]
+                adapter = self.extra[_key(name)][number]  # type: ignore[index]
                 each = feature_distance(adapter(_floats(student)), teacher, term)
             total = total + share * each
         return total
@@ -175,6 +176,11 @@ class Distillation(Lesson):
         arrays = (raw, maps, batch.target, batch.inside, batch.ignored)
         rows = [self.criterion(*(a[i : i + 1] for a in arrays))[0] for i in range(batch.labelled)]
         return torch.stack(rows) if rows else maps.new_zeros(0)
+
+    def told_apart(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The teacher is known by its weights, wherever they and the cache lie."""
+        teacher = f"sha256:{self.teacher.digest}"
+        return settings | {"distill": settings["distill"] | {"teacher": teacher, "cache": ""}}
 
     def describe(self, card: Card) -> Card:
         """With the teacher's name in place of where its file lies."""
@@ -214,6 +220,11 @@ def _check_taps(name: str, term: Term, student: GraspNetwork, teacher: Teacher) 
                     f"the {side} does not fit the term {name!r} of the recipe: {error}. Give one "
                     f"that has it{of}, or pairs of taps of your own, distill.terms.{name}.taps"
                 ) from None
+
+
+def _key(name: str) -> str:
+    """Of a term's adapters: a name that no attribute of a module has."""
+    return f"term_{name}"
 
 
 def _floats(features: Features) -> Features:

@@ -35,14 +35,14 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
     folder = Path(out)
     last = folder / "last.safetensors"
     # gone on with by its folder alone, the second phase names what the first one left there
-    own = Path(recipe.init).parts[-2:] == (PRETRAINED, "best.safetensors") and last.exists()
-    if recipe.semi.pretrain and (not recipe.init or own):
+    begun = (folder / PRETRAINED / "last.safetensors").exists()
+    named = Path(recipe.init).parts[-2:] == (PRETRAINED, "best.safetensors")
+    if recipe.semi.pretrain and (not recipe.init or (named and begun and last.exists())):
         epochs = recipe.semi.pretrain
         first = dataclasses.replace(
             recipe, semi=None, unlabelled=(), unlabelled_batch=0, init="", epochs=epochs
         )
         start = folder / PRETRAINED
-        begun = (start / "last.safetensors").exists()
         if (begun or last.exists()) and not resume:
             raise InputError(f"{folder} holds a run already; use --resume, or another --out")
         # what only the second phase needs is looked at before the first one takes its hours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,6 +68,16 @@ class Term:
                     f"a term that compares {self.compare}: {name} is {getattr(self, name)!r}, "
                     f"which is of terms that compare {' or '.join(compares)} alone; leave it out"
                 )
+        if self.shares and not (
+            all(map(math.isfinite, self.shares))
+            and (self.softmax or (min(self.shares) >= 0 and max(self.shares) > 0))
+        ):
+            raise InputError(
+                f"a term's shares are {list(self.shares)}, expected weights from 0 up"
+                + (", finite ones" if self.softmax else ", one of them above 0")
+            )
+        if self.softmax and not self.shares:
+            raise InputError("a term's softmax is of its shares; give some, or leave it out")
         if self.temperature != 1 and self.how != "kl":
             raise InputError(f"a term by {self.how}: a temperature is of kl alone; leave it out")
         if not 0 <= self.weight < math.inf:
@@ -122,6 +133,11 @@ class DistillSettings:
     def __post_init__(self) -> None:
         if self.alpha is not None and not 0 <= self.alpha <= 1:
             raise InputError(f"distill: alpha is {self.alpha}, expected 0 to 1")
+        for name in self.terms:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                raise InputError(
+                    f"distill: a term is called {name!r}, expected letters, digits, _ and -"
+                )
         if self.views < 0:
             raise InputError(f"distill: views is {self.views}, expected 0 or more")
 
@@ -167,6 +183,11 @@ class SemiSettings:
         for name, value in (("pretrain", self.pretrain), ("weight", self.weight)):
             if not 0 <= value < math.inf:
                 raise InputError(f"semi: {name} is {value}, expected 0 or more")
+        if self.strong.window > 0:
+            raise InputError(
+                "semi: strong.window is above 0; pseudo-labels do not know what it blackens, leave "
+                "it out"
+            )
         if not 0 < self.sharpen <= 1:
             raise InputError(f"semi: sharpen is {self.sharpen}, expected above 0 and at most 1")
         if not 0 <= self.confidence <= 1:

@@ -89,13 +89,25 @@ def _copy(output: Features) -> Features:
 @torch.no_grad()
 def tap_widths(network: GraspNetwork, names: Sequence[str], size: int) -> dict[str, list[int]]:
     """Channels of each map that a tap gives, for an input of ``size``; the network's statistics
-    are left alone."""
+    are left alone.
+
+    Raises:
+        InputError: a tap gives no maps, or its module is not called when the network is.
+    """
     was = network.training
     network.eval()
     parameter = next(network.parameters())
     with tapped(network, names) as found:
         network(torch.zeros(1, network.channels, size, size, device=parameter.device))
     network.train(was)
+    for name in names:
+        maps = as_list(found[name]) if name in found else []
+        if not maps or not all(isinstance(x, Tensor) and x.ndim == 4 for x in maps):
+            what = "gives no maps (N, C, H, W)" if maps else "is not called by itself"
+            raise InputError(
+                f"tap {name!r}: this module of {type(network).__name__} {what}; choose another, "
+                "such as a convolution in it"
+            )
     return {name: [x.shape[1] for x in as_list(found[name])] for name in names}
 
 

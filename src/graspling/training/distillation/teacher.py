@@ -34,6 +34,7 @@ class Teacher:
     Attributes:
         network: frozen.
         card: of the checkpoint.
+        digest: SHA-256 of its file.
 
     Raises:
         InputError: no teacher was named, it cannot be read, or it wants an image that the student
@@ -53,15 +54,20 @@ class Teacher:
                 f"the teacher {self.path} takes {self.card.modality} input, the student "
                 f"{modality}; expected the same, or a student that takes rgbd"
             )
+        self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         self._part = _CHANNELS.get((modality, self.card.modality), slice(None))
 
     def check(self, preparation: Preparation) -> None:
-        """Refuse images that are prepared otherwise than the teacher knows them (their size and
-        crop aside).
+        """Refuse images that are prepared otherwise than the teacher knows them (their crop, and
+        a size that its network can take, aside).
 
         Raises:
-            InputError: the depth is scaled in another way.
+            InputError: the depth is scaled in another way, or the network cannot take the size.
         """
+        try:
+            self.network.check_size(preparation.size, preparation.size)
+        except InputError as error:
+            raise InputError(f"the teacher {self.path}: {error}") from None
         if self.card.modality == "rgb":
             return
         for name in ("scale_cue", "depth_quantile", "depth_floor", "depth_clip"):
@@ -92,13 +98,12 @@ class OutputCache:
 
     Args:
         folder: the cache; several teachers and settings share it without being confused.
-        teacher: file of its weights.
+        teacher: digest of the file of its weights.
         settings: everything else that the maps depend on.
     """
 
-    def __init__(self, folder: str | Path, teacher: Path, settings: object) -> None:
-        digest = hashlib.sha256(teacher.read_bytes())
-        digest.update(repr(settings).encode())
+    def __init__(self, folder: str | Path, teacher: str, settings: object) -> None:
+        digest = hashlib.sha256(bytes.fromhex(teacher) + repr(settings).encode())
         self.folder = Path(folder) / digest.hexdigest()[:16]
 
     def _path(self, sample_id: str, view: int) -> Path:

@@ -77,9 +77,10 @@ def open_pool(
 ) -> Pool:
     """The images that a run may use without labels.
 
-    Of another data set everything counts as unlabelled, frames without labels first; of the run's
-    own data set only the ``rest`` and the frames without labels, never a validation or test image,
-    under whatever name its folder is given, and none of an object that is kept ``apart``.
+    Of another data set its frames without labels count, or all of them where each has labels; of
+    the run's own data set, a copy of it included, only the ``rest`` and the frames without labels,
+    never a validation or test image, under whatever name its folder is given, and none of an object
+    that is kept ``apart``.
 
     Args:
         dataset: that the run trains on.
@@ -95,14 +96,14 @@ def open_pool(
         InputError: a data set or folder without images, or with images that cannot be used.
     """
     items = [(dataset, sample_id) for sample_id in rest]
-    places = {(part.kind, part.root.resolve()) for part in parts_of(dataset)}
+    known = {mark for part in parts_of(dataset) for mark in _marks(part)}
     labelled = _files(dataset, dataset.ids) if further else set()
     hidden = [i for i in dataset.unlabelled_ids if dataset.objects.get(i) in apart]
     forbidden = _files(dataset, hidden)
     for name in further:
         other = dataset if name == spec else _opened(name, preparation.modality)
         ids = other.unlabelled_ids
-        if other is not dataset and (other.kind, other.root.resolve()) not in places:
+        if known.isdisjoint(mark for part in parts_of(other) for mark in _marks(part)):
             # of images that are read in another way files tell which are the run's own
             ids = tuple(i for i in ids or other.ids if labelled.isdisjoint(_files(other, [i])))
         if forbidden:
@@ -115,6 +116,12 @@ def open_pool(
         _look(other, ids if other.kind == Frames.kind else ids[:1], name, preparation)
         items += [(other, sample_id) for sample_id in ids]
     return Pool(tuple(items))
+
+
+def _marks(dataset: Dataset) -> list[tuple[str, str]]:
+    """By which a data set is known again: its place, and what it holds, wherever it lies."""
+    place = (dataset.kind, str(dataset.root.resolve()))
+    return [place, ("identity", dataset.identity)] if dataset.identity else [place]
 
 
 def _files(dataset: Dataset, ids: Sequence[str]) -> set[Path]:
