@@ -21,14 +21,11 @@ from graspling.datasets.augment import Augmentation  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Preparation  # noqa: E402
 from graspling.training import loop  # noqa: E402
-from graspling.training.distillation import unlabelled  # noqa: E402
+from graspling.training.distillation import pool as pools  # noqa: E402
 from graspling.training.distillation.build import make_pool  # noqa: E402
+from graspling.training.distillation.mixed import MixedBatches  # noqa: E402
 from graspling.training.distillation.phases import semi_supervise  # noqa: E402
-from graspling.training.distillation.unlabelled import (  # noqa: E402
-    MixedBatches,
-    Pool,
-    open_pool,
-)
+from graspling.training.distillation.pool import Pool, open_pool  # noqa: E402
 from graspling.training.lessons import Lesson  # noqa: E402
 from graspling.training.log import read_log  # noqa: E402
 from graspling.training.recipe import Recipe, load_recipe  # noqa: E402
@@ -130,7 +127,7 @@ def test_a_copy_of_the_runs_own_data_brings_no_image_of_it(
     shutil.copytree(bars.partition(":")[2].split(",")[0], tmp_path / "copy")
     spec = f"cornell:{tmp_path / 'copy'},depth=none"
     dataset, copy = open_dataset(bars), open_dataset(spec)
-    monkeypatch.setattr(unlabelled, "_opened", lambda *_: copy)
+    monkeypatch.setattr(pools, "_opened", lambda *_: copy)
     for one in (dataset, copy):
         monkeypatch.setattr(one, "identity", "of the same scenes", raising=False)
     pool = open_pool(dataset, bars, (), (spec,), Preparation("rgb", 32))

@@ -13,13 +13,13 @@ from graspling.grasps import Grasps  # noqa: E402
 from graspling.maps import Decoding, decode, encode  # noqa: E402
 from graspling.networks.base import GraspNetwork  # noqa: E402
 from graspling.training.batches import Batch, Free  # noqa: E402
+from graspling.training.distillation.mixed import between  # noqa: E402
 from graspling.training.distillation.semi import (  # noqa: E402
     SemiSupervision,
     sharpened,
     turned,
 )
 from graspling.training.distillation.settings import SemiSettings  # noqa: E402
-from graspling.training.distillation.unlabelled import between  # noqa: E402
 from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
 
 SIDE = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from graspling.datasets.augment import Augmentation
 from graspling.datasets.joined import parts_of
@@ -13,9 +14,10 @@ from graspling.image import Preparation
 from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batches
 from graspling.training.distillation.lesson import Distillation
+from graspling.training.distillation.mixed import MixedBatches
+from graspling.training.distillation.pool import Pool, open_pool
 from graspling.training.distillation.semi import SemiSupervision
 from graspling.training.distillation.teacher import OutputCache, Teacher
-from graspling.training.distillation.unlabelled import MixedBatches, Pool, open_pool
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
 from graspling.training.part import kept_apart, preparation_of
@@ -45,44 +47,31 @@ def make_batches(
     if share[1] > 1 and (recipe.semi or recipe.distill):
         raise InputError("distill and semi train in one process; leave out --devices and --nodes")
     distill = recipe.distill
-    views = distill.views if distill else 0
     if distill is not None and not distill.hidden:
         rest = ()
     if recipe.unlabelled and distill is None and recipe.semi is None:
         raise InputError(
             "images without labels are of use to `graspling semi` and `graspling distill` alone"
         )
+    images = (dataset, ids, preparation, recipe.augmentation)
+    how: dict[str, Any] = {
+        "size": recipe.batch,
+        "encoding": recipe.encoding,
+        "hidden_focal": recipe.hidden_focal,
+        "seed": recipe.seed,
+        "workers": workers(recipe.workers),
+        "steps": recipe.steps,
+        "views": distill.views if distill else 0,
+    }
     if recipe.semi is None and not (distill is not None and (rest or recipe.unlabelled)):
-        return Batches(
-            dataset,
-            ids,
-            preparation,
-            recipe.augmentation,
-            size=recipe.batch,
-            encoding=recipe.encoding,
-            hidden_focal=recipe.hidden_focal,
-            seed=recipe.seed,
-            workers=workers(recipe.workers),
-            share=share,
-            steps=recipe.steps,
-            views=views,
-        )
+        return Batches(*images, share=share, **how)
     return MixedBatches(
-        dataset,
-        ids,
-        preparation,
-        recipe.augmentation,
+        *images,
         pool=make_pool(recipe, dataset, rest),
         count=recipe.unlabelled_batch or recipe.batch,
         weak=recipe.semi.weak if recipe.semi else None,
         strong=recipe.semi.strong if recipe.semi else None,
-        size=recipe.batch,
-        encoding=recipe.encoding,
-        hidden_focal=recipe.hidden_focal,
-        seed=recipe.seed,
-        workers=workers(recipe.workers),
-        steps=recipe.steps,
-        views=views,
+        **how,
     )
 
 
@@ -90,7 +79,7 @@ def make_pool(recipe: Recipe, dataset: Dataset, rest: Sequence[str]) -> Pool:
     """The images without labels that a recipe learns from.
 
     Raises:
-        InputError: there are none, or as graspling.training.distillation.unlabelled.open_pool.
+        InputError: there are none, or as graspling.training.distillation.pool.open_pool.
     """
     preparation = preparation_of(recipe)
     apart = kept_apart(dataset, recipe)
