@@ -193,7 +193,7 @@ def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
     """Markdown."""
     judge = Judge(arguments)
     head = ["run", "parameters", "pruning scale, %", "images", "accuracy, %", "spread"]
-    head += ["IoU alone, %", "images/s", "difference"]
+    head += ["IoU alone, %", "trained, images/s", "difference"]
     return markdown(head, [cells for run in runs if (cells := row(arguments, run, judge))])
 
 

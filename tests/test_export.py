@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from graspling import export
 from graspling.errors import GrasplingError, InputError
 from graspling.export import export_onnx
 from graspling.networks import build
@@ -56,6 +57,34 @@ def test_a_network_that_rounds_coarsely_by_itself_is_exported(tmp_path: Path) ->
         first.bias.fill_(1e5)
         norm.running_mean.fill_(1e5)
     assert 1e-4 < export_onnx(network, 24, "{}", tmp_path / "m.onnx") < 0.1
+
+
+def test_rounding_is_the_worst_of_both_layouts_and_four_times_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network may by chance round little in its own layout and much in that of the file."""
+    network = build("ggcnn_student_v1")
+    off = {torch.contiguous_format: 1e-4, torch.channels_last: 1e-3}
+
+    def maps(one: nn.Module) -> nn.Module:
+        doubled = next(one.parameters()).dtype == torch.float64
+        flat = one.down[0].weight.is_contiguous()  # type: ignore[union-attr, index]
+        layout = torch.contiguous_format if flat else torch.channels_last
+        return lambda image: torch.full((1,), 0.0 if doubled else off[layout])  # type: ignore[return-value]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "_Maps", maps)
+        found = export._rounding(network, torch.zeros(1, 3, 12, 12))
+    assert found == pytest.approx(1e-3)
+    run = export._run
+    monkeypatch.setattr(export, "_rounding", lambda *_: 1e-3)
+    for difference, accepted in ((3e-3, True), (5e-3, False)):
+        monkeypatch.setattr(export, "_run", lambda *a, d=difference: run(*a) + d)
+        if accepted:
+            assert export_onnx(network, 12, "{}", tmp_path / "m.onnx") == pytest.approx(3e-3, rel=0.01)
+        else:
+            with pytest.raises(GrasplingError, match=r"by 0\.005, expected at most 0\.004"):
+                export_onnx(network, 12, "{}", tmp_path / "m.onnx")
 
 
 def test_broken_weights_a_wrong_size_and_a_blocked_path_leave_no_file(tmp_path: Path) -> None:
