@@ -81,7 +81,9 @@ def test_rounding_is_the_worst_of_both_layouts_and_four_times_that_is_allowed(
     for difference, accepted in ((3e-3, True), (5e-3, False)):
         monkeypatch.setattr(export, "_run", lambda *a, d=difference: run(*a) + d)
         if accepted:
-            assert export_onnx(network, 12, "{}", tmp_path / "m.onnx") == pytest.approx(3e-3, rel=0.01)
+            assert export_onnx(network, 12, "{}", tmp_path / "m.onnx") == pytest.approx(
+                3e-3, rel=0.01
+            )
         else:
             with pytest.raises(GrasplingError, match=r"by 0\.005, expected at most 0\.004"):
                 export_onnx(network, 12, "{}", tmp_path / "m.onnx")

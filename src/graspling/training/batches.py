@@ -41,7 +41,7 @@ class Batch:
         ids: of the images.
         labelled: how many of the images, the first ones, have labels; all unless it is said.
         view: number of the augmentation that they have; equal numbers, equal images.
-        free: unlabelled images in two views, for semi-supervision.
+        two_views: unlabelled images in two views, for semi-supervision.
     """
 
     image: Tensor
@@ -51,7 +51,7 @@ class Batch:
     ids: tuple[str, ...] = ()
     labelled: int = -1
     view: int = 0
-    free: Free | None = None
+    two_views: TwoViews | None = None
 
     def __post_init__(self) -> None:
         if self.labelled < 0:
@@ -66,12 +66,12 @@ class Batch:
             target=self.target.to(device, non_blocking=True),
             inside=self.inside.to(device, non_blocking=True),
             ignored=self.ignored.to(device, non_blocking=True),
-            free=self.free and self.free.to(device),
+            two_views=self.two_views and self.two_views.to(device),
         )
 
 
 @dataclass(frozen=True)
-class Free:
+class TwoViews:
     """M images without labels, each seen weakly and strongly augmented.
 
     Attributes:
@@ -90,7 +90,7 @@ class Free:
     jaw_rules: tuple[JawRule, ...]
     epoch: int
 
-    def to(self, device: torch.device) -> Free:
+    def to(self, device: torch.device) -> TwoViews:
         """The images on a device."""
         return replace(
             self,
@@ -150,7 +150,7 @@ class Batches:
         return self.steps or self.per_pass
 
     @property
-    def unlabelled(self) -> tuple[TrainedOn, ...]:
+    def seen_unlabelled(self) -> tuple[TrainedOn, ...]:
         """The images without labels in these batches, for the card; none here."""
         return ()
 

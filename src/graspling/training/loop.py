@@ -143,7 +143,7 @@ def train(
         card = dataclasses.replace(
             lesson.describe(card),
             name=f"{card.name}-{folder.resolve().name}",
-            trained_on=card.trained_on.after(*before, *lesson.before, *batches.unlabelled),
+            trained_on=card.trained_on.after(*before, *lesson.before, *batches.seen_unlabelled),
         )
 
     def save() -> None:

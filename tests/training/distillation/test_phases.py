@@ -190,10 +190,10 @@ def test_the_teacher_may_see_images_as_they_are(bars: str) -> None:
         **{"pool": pool, "count": 3, "weak": Augmentation(), "strong": turned, "size": 3},
     )
     batch = batches.load(dataset.ids[:3], 0)
-    assert batch.free is not None
-    for view in batch.free.weak.numpy():
+    assert batch.two_views is not None
+    for view in batch.two_views.weak.numpy():
         assert any(np.array_equal(view, image) for image in plain[:3])
-    for views in (batch.free.strong, batch.image):
+    for views in (batch.two_views.strong, batch.image):
         assert not any(np.array_equal(view, image) for view in views.numpy() for image in plain)
 
 

@@ -12,7 +12,7 @@ from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.maps import Decoding, decode, encode  # noqa: E402
 from graspling.networks.base import GraspNetwork  # noqa: E402
-from graspling.training.batches import Batch, Free  # noqa: E402
+from graspling.training.batches import Batch, TwoViews  # noqa: E402
 from graspling.training.distillation.mixed import between  # noqa: E402
 from graspling.training.distillation.semi import (  # noqa: E402
     SemiSupervision,
@@ -74,12 +74,12 @@ def lesson(teacher: GraspNetwork, **settings: float) -> SemiSupervision:
     return SemiSupervision(chosen, teacher, Decoding(), criterion, "fp32")
 
 
-def free_images(truth: tuple[Grasps | None, ...]) -> Free:
+def free_images(truth: tuple[Grasps | None, ...]) -> TwoViews:
     count = len(truth)
     image = torch.arange(count, dtype=torch.float32)[:, None, None, None]
     image = image.expand(count, 3, SIDE, SIDE).clone()
     turn = torch.eye(2, 3).expand(count, 2, 3).clone()
-    return Free(image, image + 100, turn, truth, ("half",) * count, 0)
+    return TwoViews(image, image + 100, turn, truth, ("half",) * count, 0)
 
 
 def labelled(count: int) -> Batch:
@@ -113,9 +113,9 @@ def test_the_filter_accepts_what_the_teacher_is_sure_of_and_counts_what_is_right
 
 def test_without_mixup_labelled_come_first_and_rejected_are_left_out() -> None:
     semi = lesson(Fixed(answers()), confidence=0.5, mixup=0.0)
-    free = free_images((None,) * 3)
-    pseudo, accepted, _ = semi.pseudo_labels(free)
-    mixed = semi.mixed(labelled(2), free, pseudo, accepted)
+    views = free_images((None,) * 3)
+    pseudo, accepted, _ = semi.pseudo_labels(views)
+    mixed = semi.mixed(labelled(2), views, pseudo, accepted)
     assert mixed.image[:, 0, 0, 0].tolist() == [0, 0, 100, 102]
     assert mixed.labelled == 2
     torch.testing.assert_close(mixed.target[2], pseudo[0], atol=1e-5, rtol=0)
@@ -138,9 +138,9 @@ def test_sharpening_makes_the_likelier_answer_likelier_and_angles_whole() -> Non
 def test_mixup_is_a_weighted_mean_with_the_larger_part_first() -> None:
     torch.manual_seed(0)
     semi = lesson(Fixed(answers()), confidence=0.5, mixup=0.75)
-    free = free_images((None,) * 3)
-    pseudo, accepted, _ = semi.pseudo_labels(free)
-    mixed = semi.mixed(labelled(2), free, pseudo, accepted)
+    views = free_images((None,) * 3)
+    pseudo, accepted, _ = semi.pseudo_labels(views)
+    mixed = semi.mixed(labelled(2), views, pseudo, accepted)
     values = mixed.image[:, 0, 0, 0]
     # of (0, 0, 100, 102): at least half of each row is its own image, the rest another one
     assert (values[:2] <= 51).all() and (values[2:] >= 50).all()
@@ -155,10 +155,10 @@ def test_where_only_grasps_are_asked_for_only_grasps_are_mixed() -> None:
     torch.manual_seed(1)
     semi = lesson(Fixed(answers()), confidence=0.5, mixup=0.75)
     semi.criterion = GraspLoss(LossSettings(outside=0.0))
-    free = free_images((None,) * 3)
-    pseudo, accepted, _ = semi.pseudo_labels(free)
+    views = free_images((None,) * 3)
+    pseudo, accepted, _ = semi.pseudo_labels(views)
     # two images without a grasp, and two that are sure of the same one
-    mixed = semi.mixed(labelled(2), free, pseudo, accepted)
+    mixed = semi.mixed(labelled(2), views, pseudo, accepted)
     sure = pseudo[0, 0] > 0.25
     for row in range(4):
         inside = mixed.inside[row]
@@ -173,7 +173,7 @@ def test_loss_is_labelled_plus_gamma_times_unlabelled_and_the_teacher_stays() ->
     teacher, student = Fixed(answers()), Fixed(torch.zeros(5, 4, SIDE, SIDE))
     semi = lesson(teacher, confidence=0.5, mixup=0.0, weight=3.0, ramp=4)
     batch = labelled(2)
-    batch = Batch(**{**vars(batch), "free": free_images((None,) * 3)})
+    batch = Batch(**{**vars(batch), "two_views": free_images((None,) * 3)})
     loss, parts = semi(student, batch)
     said = answers()[0]
     by_hand = sum(said[c].square().mean().item() for c in range(4)) * 2 / 3  # two of three

@@ -15,7 +15,7 @@ from graspling.card import TrainedOn
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.sample import Sample
 from graspling.resample import compose
-from graspling.training.batches import Batch, Batches, Free
+from graspling.training.batches import Batch, Batches, TwoViews
 from graspling.training.distillation.pool import Pool
 
 # Tells the randomness of the strong view, and of the choice of images, from that of the weak one.
@@ -29,7 +29,7 @@ class MixedBatches(Batches):
         pool: where the unlabelled ones come from.
         count: how many a batch.
         weak: augmentation of the unlabelled images; by default that of the labelled ones.
-        strong: with it the unlabelled images come apart, in two views (``Batch.free``); without,
+        strong: with it the unlabelled images come apart, as ``Batch.two_views``; without,
             behind the labelled ones in the batch.
         arguments, further: as Batches has them.
     """
@@ -48,7 +48,7 @@ class MixedBatches(Batches):
         self.weak = self.augmentation if weak is None else weak
 
     @property
-    def unlabelled(self) -> tuple[TrainedOn, ...]:
+    def seen_unlabelled(self) -> tuple[TrainedOn, ...]:
         """The images of the pool."""
         return self.pool.seen
 
@@ -58,7 +58,7 @@ class MixedBatches(Batches):
         rng = np.random.default_rng([self.seed, number, zlib.crc32(ids[0].encode()), _CHOICE])
         chosen = [int(i) for i in rng.choice(len(self.pool), self.count, replace=False)]
         if self.strong is not None:
-            return dataclasses.replace(batch, free=self.free(chosen, number))
+            return dataclasses.replace(batch, two_views=self.two_views(chosen, number))
         images = [self._weak(i, batch.view)[1] for i in chosen]
         image = torch.cat([batch.image, torch.from_numpy(np.stack(images))])
         blank = [t.new_zeros((len(images), *t.shape[1:])) for t in (batch.target, batch.inside)]
@@ -71,7 +71,7 @@ class MixedBatches(Batches):
             ids=batch.ids + tuple(self.pool.name(i) for i in chosen),
         )
 
-    def free(self, chosen: Sequence[int], number: int) -> Free:
+    def two_views(self, chosen: Sequence[int], number: int) -> TwoViews:
         """Two views of each image: the strong one is changed on top of the weak one."""
         assert self.strong is not None
         weak, strong, turns, truths, rules = [], [], [], [], []
@@ -88,7 +88,7 @@ class MixedBatches(Batches):
             turns.append(between(affine, prepared.affine))
             truths.append(None if sample.grasps is None else sample.grasps.transform(affine))
             rules.append(self.pool.items[i][0].jaw_rule)
-        return Free(
+        return TwoViews(
             weak=torch.from_numpy(np.stack(weak)),
             strong=torch.from_numpy(np.stack(strong)),
             turn=torch.from_numpy(np.stack(turns).astype(np.float32)),

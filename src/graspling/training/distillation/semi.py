@@ -22,7 +22,7 @@ from torch.nn import functional
 from graspling.evaluation.rectangle import correct
 from graspling.maps import Decoding, decode
 from graspling.networks.base import GraspNetwork
-from graspling.training.batches import Batch, Free
+from graspling.training.batches import Batch, TwoViews
 from graspling.training.distillation.settings import SemiSettings
 from graspling.training.lessons import Lesson
 from graspling.training.losses import GraspLoss
@@ -53,10 +53,10 @@ class SemiSupervision(Lesson):
     def __call__(self, network: GraspNetwork, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its parts; for the log also how many pseudo-labels were accepted, how many
         of those have known labels and how many agree with them."""
-        free = batch.free
-        assert free is not None
-        pseudo, accepted, counts = self.pseudo_labels(free)
-        mixed = self.mixed(batch, free, pseudo, accepted)
+        views = batch.two_views
+        assert views is not None
+        pseudo, accepted, counts = self.pseudo_labels(views)
+        mixed = self.mixed(batch, views, pseudo, accepted)
         with self.autocast(mixed.image):
             raw = network(mixed.image)
         labelled, parts = self.supervised(network, raw, mixed)
@@ -72,8 +72,8 @@ class SemiSupervision(Lesson):
                 mixed.ignored[rows],
             )
             # a mean over all unlabelled images: where few are accepted, they say little
-            unlabelled = unlabelled * (len(kept) / len(free.weak))
-        loss = labelled + self.gamma(free.epoch) * unlabelled
+            unlabelled = unlabelled * (len(kept) / len(views.weak))
+        loss = labelled + self.gamma(views.epoch) * unlabelled
         return loss, {"labelled": labelled, "unlabelled": unlabelled, **parts, **counts}
 
     def gamma(self, epoch: int) -> float:
@@ -82,7 +82,7 @@ class SemiSupervision(Lesson):
         return self.settings.weight * share
 
     @torch.no_grad()
-    def pseudo_labels(self, free: Free) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def pseudo_labels(self, views: TwoViews) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """What the teacher says of the weak views.
 
         Returns:
@@ -91,13 +91,13 @@ class SemiSupervision(Lesson):
         """
         was = self.teacher.training
         self.teacher.eval()
-        with self.autocast(free.weak):
-            raw = self.teacher(free.weak)
+        with self.autocast(views.weak):
+            raw = self.teacher(views.weak)
         maps = self.teacher.ranges(raw.float())
         self.teacher.train(was)
         accepted = []
         known = right = 0
-        labels = zip(maps.cpu().numpy(), free.truth, free.jaw_rules, strict=True)
+        labels = zip(maps.cpu().numpy(), views.truth, views.jaw_rules, strict=True)
         for said, truth, rule in labels:
             best = decode(said, top=1, decoding=self.decoding)
             sure = len(best) > 0 and float(best.quality[0]) > self.settings.confidence
@@ -110,22 +110,22 @@ class SemiSupervision(Lesson):
         counts = maps.new_tensor(shares) / len(maps)
         return maps, chosen, dict(zip(("accepted", "known", "right"), counts, strict=True))
 
-    def mixed(self, batch: Batch, free: Free, pseudo: Tensor, accepted: Tensor) -> Batch:
+    def mixed(self, batch: Batch, views: TwoViews, pseudo: Tensor, accepted: Tensor) -> Batch:
         """Labelled images and the accepted strong views behind them, mixed by MixUp.
 
         Each image and its target become lambda of themselves and 1 - lambda of another one's,
         lambda >= 1/2 (MixMatch, equations 8 to 11), so that the first ones stay the labelled ones.
         """
-        maps, seen = turned(pseudo[accepted], free.turn[accepted], free.strong.shape[-1])
+        maps, seen = turned(pseudo[accepted], views.turn[accepted], views.strong.shape[-1])
         sure = maps[:, 0] > self.settings.confidence / 2
         maps = sharpened(maps, self.settings.sharpen)
         whole = dataclasses.replace(
             batch,
-            image=torch.cat([batch.image, free.strong[accepted]]),
+            image=torch.cat([batch.image, views.strong[accepted]]),
             target=torch.cat([batch.target, maps]),
             inside=torch.cat([batch.inside, sure & seen]),
             ignored=torch.cat([batch.ignored, ~seen]),
-            free=None,
+            two_views=None,
         )
         if not self.settings.mixup:
             return whole
