@@ -42,7 +42,7 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
     from graspling.card import Card  # noqa: PLC0415
     from graspling.image import Preparation  # noqa: PLC0415
     from graspling.networks import build  # noqa: PLC0415
-    from graspling.training.batches import Batch, Free  # noqa: PLC0415
+    from graspling.training.batches import Batch, TwoViews  # noqa: PLC0415
     from graspling.training.checkpoint import save_checkpoint  # noqa: PLC0415
     from graspling.training.distillation.lesson import Distillation  # noqa: PLC0415
     from graspling.training.distillation.semi import SemiSupervision  # noqa: PLC0415
@@ -60,7 +60,7 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
     criterion = GraspLoss(recipe.loss)
     precision = resolve_precision("auto", torch.device("cpu"))
     lesson: Lesson = Lesson(criterion, precision)
-    more, free = 0, None
+    more, views = 0, None
     if teacher and recipe.semi:
         # sure of everything: what is accepted costs most
         settings = dataclasses.replace(recipe.semi, confidence=0.0)
@@ -69,7 +69,7 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
         )
         image = torch.randn(batch_size, student.channels, size, size)
         still = torch.eye(2, 3).expand(batch_size, 2, 3).clone()
-        free = Free(image, image, still, (None,) * batch_size, ("half",) * batch_size, 0)
+        views = TwoViews(image, image, still, (None,) * batch_size, ("half",) * batch_size, 0)
     elif teacher:
         assert recipe.distill is not None
         more = batch_size if recipe.distill.hidden else 0
@@ -95,7 +95,7 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
         ~flags,
         flags,
         labelled=batch_size,
-        free=free,
+        two_views=views,
     ).to(torch.device("cpu"))
     best = float("inf")
     for _ in range(STEPS):
