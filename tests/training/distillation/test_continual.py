@@ -61,7 +61,7 @@ def test_a_mistake_leaves_no_folder_behind_that_refuses_what_is_right(
 def test_joined_domains_are_refused_at_once(bars: str, tmp_path: Path) -> None:
     for side in ("old", "new"):
         words = {"old": bars, "new": bars, side: f"{bars} + {bars}"}
-        with pytest.raises(InputError, match=f"--{side} .* 2 data sets; expected one"):
+        with pytest.raises(InputError, match=f"--{side} cornell:.*: 2 data sets; expected one"):
             settings = ContinualSettings(words["old"], words["new"])
             continual.learn_on_the_job(load_recipe("ggcnn"), settings, tmp_path)
     assert not list(tmp_path.iterdir())

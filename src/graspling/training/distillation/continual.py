@@ -101,10 +101,10 @@ def learn_on_the_job(recipe: Recipe, settings: ContinualSettings, out: Path) -> 
     """
     both = f"{settings.old} + {settings.new}"
     old, new = open_dataset(settings.old), open_dataset(settings.new)
-    for side, dataset in (("old", old), ("new", new)):
+    for side, spec, dataset in (("old", settings.old, old), ("new", settings.new, new)):
         if len(parts_of(dataset)) > 1:
             raise InputError(
-                f"--{side} {dataset.name} is {len(parts_of(dataset))} data sets; expected one"
+                f"--{side} {spec}: {len(parts_of(dataset))} data sets; expected one for each side"
             )
     seen, waiting = domains(old, new, settings)
     _same_as_before(out / "settings.json", recipe, settings, (old, new))
