@@ -199,7 +199,7 @@ def table(arguments: argparse.Namespace, runs: list[Run]) -> str:
 
 def draw(arguments: argparse.Namespace, runs: list[Run]) -> None:
     """What the labels alone have to say of the images trained on, against epochs: the mean over
-    the trials. A run of one pass over its images has not seen them before."""
+    the trials."""
     curves = {}
     for run in runs:
         by_epoch = defaultdict(list)
