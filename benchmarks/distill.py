@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--unlabelled", nargs="*", default=[])
     parser.add_argument("--teacher", type=Path, help="a trained one, for all students")
-    parser.add_argument("--teacher-network", default="hrgrasp_w18", help="of litegrasp")
+    parser.add_argument("--teacher-network", help="of kufenet and litegrasp")
     parser.add_argument("--student", help="of graspling and litegrasp; by default the recipe's")
     parser.add_argument("--sweep", action="store_true", help="settings as well")
     parser.add_argument("--ablation", action="store_true", help="table III's rows in between")

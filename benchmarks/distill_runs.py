@@ -51,7 +51,7 @@ def ggcnn(arguments: argparse.Namespace) -> list[Run]:
 
 def kufenet(arguments: argparse.Namespace) -> list[Run]:
     """Table V: strategies; with --sweep also weights of the terms and the gate."""
-    changes = {"network": "kufenet_teacher_strided", "distill": None}
+    changes = {"network": arguments.teacher_network or "kufenet_teacher_strided", "distill": None}
     teacher = ("train", str(plain_recipe(arguments, "distill_kufenet", changes)))
     runs = [Run("teacher", teacher)]
     weight = "distill.terms.{}.weight={}".format
@@ -82,7 +82,7 @@ def litegrasp(arguments: argparse.Namespace) -> list[Run]:
     by --teacher-network and --student."""
     runs = []
     off = "distill.terms.{}.weight=0".format
-    big = {"network": arguments.teacher_network}
+    big = {"network": arguments.teacher_network or "hrgrasp_w18"}
     plain = ("train", str(plain_recipe(arguments, "semi_litegrasp", {**big, "semi": None})))
     both = str(plain_recipe(arguments, "semi_litegrasp", big, "semi"))
     student = () if arguments.student is None else ("--student", arguments.student)

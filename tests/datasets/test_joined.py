@@ -42,6 +42,12 @@ def test_what_parts_leave_out_is_left_out_of_the_whole(spec: str, tmp_path: Path
     assert fewer.split(str(tmp_path / "all.json")).ids == set(fewer.ids)
 
 
+def test_blanks_around_the_plus_may_be_left_out(spec: str, tmp_path: Path) -> None:
+    assert open_dataset(spec.replace(" + ", "+")).ids == open_dataset(spec).ids
+    (tmp_path / "folder").rename(tmp_path / "a+b")
+    assert open_dataset(f"folder:{tmp_path / 'a+b'}").ids
+
+
 def test_faults_are_those_that_the_parts_find(spec: str, tmp_path: Path) -> None:
     labels = tmp_path / "folder" / "labels.json"
     labels.write_text(labels.read_text().replace('"author"', '"autor"', 1))

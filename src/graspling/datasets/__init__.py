@@ -28,6 +28,7 @@ __all__ = [
     "Splits",
     "label_fraction",
     "open_dataset",
+    "specs_of",
 ]
 
 DATASETS: dict[str, type[Dataset]] = {
@@ -36,7 +37,7 @@ DATASETS: dict[str, type[Dataset]] = {
 
 
 def open_dataset(spec: str) -> Dataset:
-    """Open ``kind:FOLDER[,option=value...]``; several with " + " between them are one.
+    """Open ``kind:FOLDER[,option=value...]``; several with + between them are one.
 
     Every kind knows ``strict`` (true or false: refuse malformed label rows instead of skipping
     them) and ``cache_mb`` (decoded frames kept in memory); its file lists the others.
@@ -44,8 +45,9 @@ def open_dataset(spec: str) -> Dataset:
     Raises:
         InputError: another kind or option (the message lists them), or an unusable folder.
     """
-    if " + " in spec:
-        return Joined([open_dataset(part.strip()) for part in spec.split(" + ")])
+    specs = specs_of(spec)
+    if len(specs) > 1:
+        return Joined([open_dataset(one) for one in specs])
     kind, folder, options = _parsed(spec)
     if kind not in DATASETS or not folder:
         raise InputError(
@@ -66,9 +68,16 @@ def open_dataset(spec: str) -> Dataset:
     return DATASETS[kind](folder, **settings)
 
 
+def specs_of(spec: str) -> list[str]:
+    """Those of the data sets that a spec joins. A folder may have a + in its name, but no blanks
+    around it and no kind of data set behind it."""
+    kinds = "|".join(DATASETS)
+    return [one.strip() for one in re.split(rf"\s\+\s|\+(?=(?:{kinds}):)", spec)]
+
+
 def folders_of(spec: str) -> list[Path]:
     """The folders that a spec names, whether it can be opened or not."""
-    return [Path(folder) for part in spec.split(" + ") if (folder := _parsed(part.strip())[1])]
+    return [Path(folder) for one in specs_of(spec) if (folder := _parsed(one)[1])]
 
 
 def _parsed(spec: str) -> tuple[str, str, list[tuple[str, str]]]:

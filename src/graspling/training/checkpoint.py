@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from graspling import models
 from graspling.card import METADATA_KEY, Card, TrainedOn
-from graspling.datasets import Dataset, Splits
+from graspling.datasets import Dataset, Splits, specs_of
 from graspling.errors import InputError
 from graspling.files import atomic_path
 from graspling.image import Preparation
@@ -70,7 +70,7 @@ def _described(spec: str) -> str:
     """A data set without its place: where files lie and are kept on this machine says nothing to
     the reader of a card; of what kind they are and how they are read does."""
     parts = []
-    for part in spec.split(" + "):
+    for part in specs_of(spec):
         folder, *options = part.split(",")
         kind, colon, _ = folder.partition(":")
         kept = [word for word in options if not word.startswith("cache_")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graspling.datasets import open_dataset
+from graspling.datasets import open_dataset, specs_of
 from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.datasets.splits import Splits, label_fraction
@@ -88,7 +88,7 @@ def open_data(recipe: Recipe, folder: Path) -> tuple[Dataset, Part]:
     if any(folder.resolve() == one.root.resolve() for one in parts_of(dataset)):
         raise InputError(f"--out {folder}: the data lie there; give the run a folder of its own")
     part = choose_ids(dataset, recipe)
-    specs = recipe.data.split(" + ")
+    specs = specs_of(recipe.data)
     for number, spec in enumerate(specs):
         own = (i for i in part.train if len(specs) == 1 or i.startswith(f"{number}/"))
         first = next(own, None)
