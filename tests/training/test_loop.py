@@ -232,6 +232,12 @@ def test_missing_and_foreign_recipes(tmp_path: Path) -> None:
     bad.write_text("just text")
     with pytest.raises(InputError, match="expected settings"):
         load_recipe(bad)
+    bad.write_text("")
+    with pytest.raises(InputError, match="holds nothing; expected settings"):
+        load_recipe(bad)
+    bad.write_text("lr: 0.1\nloss:\n  width: 1\n  width: 2\n")
+    with pytest.raises(InputError, match="line 4: the key 'width' comes twice"):
+        load_recipe(bad)
 
 
 @pytest.mark.parametrize(

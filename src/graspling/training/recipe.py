@@ -213,13 +213,30 @@ def read_settings(name: str | Path) -> dict[str, Any]:
         known = ", ".join(recipe_names(PLAIN) + recipe_names(TAUGHT))
         raise InputError(f"no recipe {str(name)!r}; choose one of {known}, or give a .yaml file")
     try:
-        settings = yaml.safe_load(text)
+        settings = yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"the recipe {name} is not YAML: {reason}") from None
     if not isinstance(settings, dict):
-        raise InputError(f"the recipe {name} holds {type(settings).__name__}, expected settings")
+        held = "nothing" if settings is None else f"a {type(settings).__name__}"
+        raise InputError(f"the recipe {name} holds {held}; expected settings, such as lr: 0.001")
     return settings
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that comes twice: YAML forbids it, PyYAML keeps the last one in silence, and of
+    two terms of one name the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused below
+            if key.value in seen:
+                where = f"line {key.start_mark.line + 1}"
+                raise yaml.YAMLError(f"{where}: the key {key.value!r} comes twice; rename one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:

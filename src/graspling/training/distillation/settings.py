@@ -77,7 +77,9 @@ class Term:
                 + (", finite ones" if self.softmax else ", one of them above 0")
             )
         if self.softmax and not self.shares:
-            raise InputError("a term's softmax is of its shares; give some, or leave it out")
+            raise InputError(
+                "a term's softmax is of its shares, and it has none; give some, or softmax: false"
+            )
         if self.temperature != 1 and self.how != "kl":
             raise InputError(f"a term by {self.how}: a temperature is of kl alone; leave it out")
         if not 0 <= self.weight < math.inf:
