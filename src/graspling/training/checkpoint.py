@@ -100,6 +100,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], Card]:
     Raises:
         InputError: the file is missing, damaged or without a card.
     """
+    if not Path(path).exists():
+        raise InputError(f"{path}: there is no such file; expected a checkpoint (.safetensors)")
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}

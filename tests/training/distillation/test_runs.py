@@ -181,6 +181,17 @@ def test_pseudo_labels_are_compared_with_any_labels_that_are_known(
     assert "agreement" in log(tmp_path / "run", "epoch")[-1]
 
 
+@pytest.mark.parametrize(("confidence", "told"), [(0.99, True), (0.0, False), (1.0, False)])
+def test_images_that_taught_nothing_are_told(
+    confidence: float, told: bool, bars: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = recipe(bars, "semi_graspling", epochs=1, steps=2, unlabelled=(bars,))
+    assert settings.semi is not None
+    semi = dataclasses.replace(settings.semi, pretrain=0, confidence=confidence)
+    semi_supervise(dataclasses.replace(settings, semi=semi), tmp_path / "run")
+    assert ("no pseudo-label was accepted" in capsys.readouterr().err) == told
+
+
 def test_nothing_unlabelled_is_said(bars: str, tmp_path: Path) -> None:
     settings = recipe(bars, "semi_graspling", fraction=1.0)
     assert settings.semi is not None

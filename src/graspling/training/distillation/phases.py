@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import yaml
+from tqdm import tqdm
 
 from graspling.errors import InputError
 from graspling.files import write_text
 from graspling.training.distillation.build import make_pool
+from graspling.training.log import read_log
 from graspling.training.loop import train
 from graspling.training.part import open_data
 from graspling.training.recipe import Recipe
@@ -55,4 +58,14 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
         train(first, start, resume=begun, go_on=f"--resume --out {folder}")
         recipe = dataclasses.replace(recipe, init=str(start / "best.safetensors"))
     # after a stop in the first phase there is nothing of the second one to go on with
-    return train(recipe, folder, resume=resume and last.exists())
+    best = train(recipe, folder, resume=resume and last.exists())
+    epochs = [record for record in read_log(folder / "log.jsonl") if record["kind"] == "epoch"]
+    # at 1 none is asked for: labels alone, in the same two phases
+    if recipe.semi.confidence < 1 and not any(epoch.get("accepted") for epoch in epochs):
+        tqdm.write(
+            "graspling: warning: no pseudo-label was accepted, so the images without labels taught "
+            f"nothing; lower semi.confidence ({recipe.semi.confidence:g}) or train longer before "
+            f"(semi.pretrain, {recipe.semi.pretrain} epochs)",
+            file=sys.stderr,
+        )
+    return best
