@@ -12,6 +12,7 @@ from tqdm import tqdm
 from graspling.errors import InputError
 from graspling.files import write_text
 from graspling.training.distillation.build import make_pool
+from graspling.training.distillation.settings import SemiSettings
 from graspling.training.log import read_log
 from graspling.training.loop import train
 from graspling.training.part import open_data
@@ -33,15 +34,16 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
     Raises:
         InputError: as graspling.training.loop.train; or the recipe has no ``semi``.
     """
-    if recipe.semi is None:
+    semi = recipe.semi
+    if semi is None:
         raise InputError("the recipe has no part 'semi'; expected its settings")
     folder = Path(out)
     last = folder / "last.safetensors"
     # gone on with by its folder alone, the second phase names what the first one left there
     begun = (folder / PRETRAINED / "last.safetensors").exists()
     named = Path(recipe.init).parts[-2:] == (PRETRAINED, "best.safetensors")
-    if recipe.semi.pretrain and (not recipe.init or (named and begun and last.exists())):
-        epochs = recipe.semi.pretrain
+    if semi.pretrain and (not recipe.init or (named and begun and last.exists())):
+        epochs = semi.pretrain
         first = dataclasses.replace(
             recipe, semi=None, unlabelled=(), unlabelled_batch=0, init="", epochs=epochs
         )
@@ -59,13 +61,18 @@ def semi_supervise(recipe: Recipe, out: str | Path, *, resume: bool = False) -> 
         recipe = dataclasses.replace(recipe, init=str(start / "best.safetensors"))
     # after a stop in the first phase there is nothing of the second one to go on with
     best = train(recipe, folder, resume=resume and last.exists())
+    _warn_if_unused(folder, semi)
+    return best
+
+
+def _warn_if_unused(folder: Path, semi: SemiSettings) -> None:
+    """A run that accepted no pseudo-label is a supervised one, and nothing else shows it."""
     epochs = [record for record in read_log(folder / "log.jsonl") if record["kind"] == "epoch"]
     # at 1 none is asked for: labels alone, in the same two phases
-    if recipe.semi.confidence < 1 and not any(epoch.get("accepted") for epoch in epochs):
+    if semi.confidence < 1 and not any(epoch.get("accepted") for epoch in epochs):
         tqdm.write(
             "graspling: warning: no pseudo-label was accepted, so the images without labels taught "
-            f"nothing; lower semi.confidence ({recipe.semi.confidence:g}) or train longer before "
-            f"(semi.pretrain, {recipe.semi.pretrain} epochs)",
+            f"nothing; lower semi.confidence ({semi.confidence:g}) or train longer before "
+            f"(semi.pretrain, {semi.pretrain} epochs)",
             file=sys.stderr,
         )
-    return best
