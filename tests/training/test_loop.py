@@ -226,18 +226,15 @@ def test_missing_and_foreign_recipes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         load_recipe(tmp_path / "no.yaml")
     bad = tmp_path / "bad.yaml"
-    bad.write_text("a: [1")
-    with pytest.raises(InputError, match="not YAML"):
-        load_recipe(bad)
-    bad.write_text("just text")
-    with pytest.raises(InputError, match="expected settings"):
-        load_recipe(bad)
-    bad.write_text("")
-    with pytest.raises(InputError, match="holds nothing; expected settings"):
-        load_recipe(bad)
-    bad.write_text("lr: 0.1\nloss:\n  width: 1\n  width: 2\n")
-    with pytest.raises(InputError, match="line 4: the key 'width' comes twice"):
-        load_recipe(bad)
+    for text, told in (
+        ("a: [1", "not YAML"),
+        ("just text", "holds a str; expected settings"),
+        ("", "holds nothing; expected settings"),
+        ("lr: 0.1\nloss:\n  width: 1\n  width: 2\n", "line 4: the key 'width' comes twice"),
+    ):
+        bad.write_text(text)
+        with pytest.raises(InputError, match=told):
+            load_recipe(bad)
 
 
 @pytest.mark.parametrize(
