@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graspling.curves import chart
+from graspling.curves import _ticks, chart
 from graspling.errors import InputError
 
 BLUE = (0, 114, 178)
@@ -24,3 +24,9 @@ def test_values_that_are_not_finite_are_left_out_and_nothing_is_refused() -> Non
     assert chart({"a": [(0, 1), (1, float("nan")), (2, 2)]}, x="x", y="y").any()
     with pytest.raises(InputError, match="no point"):
         chart({"a": [(0, float("inf"))]}, x="x", y="y")
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_equal_values_have_an_axis_that_can_be_read(value: float) -> None:
+    ticks = _ticks(value, value)
+    assert ticks[0] <= value < ticks[-1] and ticks[1] - ticks[0] >= 0.1

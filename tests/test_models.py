@@ -50,6 +50,7 @@ def test_a_beginning_that_fits_one_model_alone_names_it(ship: Ship) -> None:
     for unclear, said in (
         ("net_s", "beginning of net_s-own-depth, net_s-own-rgb"),
         ("net_s-own-x", "no shipped model"),
+        ("ggcnn", "ggcnn is a network of which no trained model is shipped; train it"),
         ("", "no shipped model"),
     ):
         assert models.full_name(unclear) is None

@@ -88,7 +88,9 @@ def chart(
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers from below the lowest to above the highest value."""
-    span = max(high - low, 1e-9 + 1e-6 * abs(high))
+    span = high - low
+    if span <= 1e-6 * abs(high):  # all the same
+        span = abs(high) or 1.0
     raw = span / 6
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)

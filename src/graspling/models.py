@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from graspling.card import Card
 from graspling.errors import InputError
@@ -11,6 +13,7 @@ from graspling.errors import InputError
 WEIGHTS = Path(__file__).parent / "weights"
 # Weights to train on are in the repository alone: the package for a robot stays small.
 CHECKPOINTS = Path(__file__).parents[2] / "models"
+_NETWORKS = Path(__file__).parent / "networks" / "table.json"
 
 
 def shipped() -> tuple[str, ...]:
@@ -57,6 +60,16 @@ def safetensors(name: str) -> Path:
             f"clone it and give the path models/{file.name}"
         )
     return file
+
+
+def network_table() -> list[dict[str, Any]]:
+    """Of all networks, one row for each modality: name, modality, parameters, macs at 224, paper.
+
+    From a table that the lab makes: it needs no PyTorch, unlike graspling.networks.
+    """
+    text = _NETWORKS.read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
 
 
 @cache
@@ -125,6 +138,12 @@ def _found(name: str, *suffixes: str) -> str:
         raise InputError(f"{name!r} is the beginning of {', '.join(several)}; which one?")
     if name and given.is_dir():
         raise InputError(f"{name}: is a folder without a best.safetensors; expected a {kinds} file")
+    if any(name == row["name"] for row in network_table()):
+        raise InputError(
+            f"{name} is a network of which no trained model is shipped; train it "
+            f"(graspling train {name} ...) and give its best.safetensors, or a model exported "
+            f"from that; shipped are {_listed()}"
+        )
     raise InputError(
         f"there is no shipped model {name!r}; choose one of {_listed()}, "
         f"or give the path of a file that ends in {kinds}"

@@ -65,7 +65,7 @@ def test_details_of_a_file_are_its_card(run, toy_model, tmp_path):
 
 def test_the_table_of_sizes_is_what_torch_counts():
     pytest.importorskip("torch")
-    from graspling.cli.models import network_table
+    from graspling.models import network_table
     from graspling.networks.table import rows
 
     assert network_table() == rows(), "run python -m graspling.networks.table"

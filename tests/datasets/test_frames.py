@@ -17,7 +17,7 @@ def test_a_folder_of_frames_has_no_labels(tmp_path: Path) -> None:
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / f"{name}_rgb.png"), np.full((6, 8, 3), 9, np.uint8))
         cv2.imwrite(str(tmp_path / f"{name}_depth.png"), np.full((6, 8), 500, np.uint16))
-    both = open_dataset(f"frames:{tmp_path},depth_unit=mm")
+    both = open_dataset(f"frames:{tmp_path},depth_unit= mm ")  # blanks are nothing
     assert both.ids == () and len(both.unlabelled_ids) == 2
     sample = both[both.unlabelled_ids[0]]
     assert sample.grasps is None and sample.rgb is not None and sample.depth is not None
@@ -34,6 +34,7 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no") as error:
         open_dataset(f"frames:{tmp_path}")
     assert "folders within" not in str(error.value)
+    assert str(error.value).count(str(tmp_path)) == 1
     (tmp_path / "first day").mkdir()
     with pytest.raises(InputError, match="but not in the folders within it"):
         open_dataset(f"frames:{tmp_path}")

@@ -17,13 +17,13 @@ from graspling.backends import BACKENDS, open_backend, openvino
 from graspling.backends.choose import PRECISIONS
 from graspling.backends.onnx_runtime import PROVIDERS, available
 from graspling.cli.lab import needs_lab
-from graspling.cli.models import network_table
 from graspling.cli.output import model_files, refuse_overlap, say, table, warn, write_json
 from graspling.cli.parse import Integers, Json, NameWords, Texts
 from graspling.errors import InputError, MissingExtraError
 from graspling.evaluation.latency import Row, Task, measure, thread_counts
 from graspling.evaluation.machine import describe, load_average, processors
 from graspling.image import Modality
+from graspling.models import network_table
 from graspling.robust.critic import DEFAULT as CRITIC
 from graspling.robust.detectors import SAMPLING
 from graspling.robust.session import kind_of

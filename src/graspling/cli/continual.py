@@ -9,7 +9,8 @@ from typing import Any
 
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say, table, write_json
-from graspling.cli.parse import Data, File, Integer, Json, Text, Texts
+from graspling.cli.parse import Data, Folder, Integer, Json, Text, Texts
+from graspling.cli.train import replaced
 from graspling.curves import chart
 from graspling.errors import InputError
 from graspling.pictures import write_picture
@@ -41,7 +42,7 @@ class Continual:
     """Kinds of generated objects that only the new domain shows."""
     threads: Integer = None
     """Processor threads."""
-    out: File = "runs/continual"
+    out: Folder = "runs/continual"
     """Folder of the runs, with continual.png; what is finished there is not done again."""
     seed: int = 0
     """Of everything random."""
@@ -82,6 +83,10 @@ def continual(options: Continual) -> None:
         changes |= {"size": 96, "epochs": 1, "batch": 4, "steps": 8}
         few = min(options.images, 6)
         settings = dataclasses.replace(settings, images=few, batch=3, replay=4, epochs=1)
+        own = {"size": 96, "pretrain": 1, "images": few, "epochs": 1}
+        usual = (getattr(Continual, name) for name in own)
+        both = zip(own.items(), usual, strict=True)
+        replaced([n for (n, v), default in both if getattr(options, n) not in (v, default)])
     recipes = {n: load_recipe(options.recipe, **changes, network=n) for n in options.networks}
     for network, recipe in recipes.items():
         with device("meta"):  # refused now, and not when the others are through

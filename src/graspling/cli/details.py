@@ -19,7 +19,7 @@ def network_document(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Sizes by modality and, where PyTorch is installed, the layers.
 
     Args:
-        rows: of one network, as graspling.cli.models.network_table gives them.
+        rows: of one network, as graspling.models.network_table gives them.
     """
     name = rows[0]["name"]
     sizes = [{key: row[key] for key in ("modality", "parameters", "macs")} for row in rows]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say
-from graspling.cli.parse import File, Number, Text, Texts
-from graspling.cli.train import Train, recipe_changes, recipe_of, refuse_processes, shortened
+from graspling.cli.parse import File, Folder, Number, Text, Texts
+from graspling.cli.train import Training, recipe_changes, recipe_of, shortened
 from graspling.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Semi(Train):
+class Semi(Training):
     """Train with images without labels beside those with labels."""
 
     unlabelled: Texts = ()
@@ -36,7 +36,7 @@ class Distill(Semi):
     """Network to train, as graspling models lists them; by default the recipe's."""
     alpha: Number = None
     """Share of the distillation in the loss, 0 to 1."""
-    cache: File = ""
+    cache: Folder = ""
     """Folder to keep the teacher's outputs in; for recipes with views or without augmentation."""
 
 
@@ -68,7 +68,6 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     if settings[kind] is None:
         other = next((k for k in ("distill", "semi") if settings[k] is not None), "train")
         raise InputError(f"the recipe {source} has no part {kind!r}; use graspling {other}")
-    refuse_processes(options, source)
     changes = recipe_changes(options, settings)
     if options.unlabelled:
         changes["unlabelled"] = list(options.unlabelled)

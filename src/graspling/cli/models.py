@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +59,9 @@ def listing() -> list[dict[str, Any]]:
     """
     rows = [_shipped(name) for name in shipped_models.shipped()]
     return rows + [
-        {**row, "shipped": False, "bytes": None, "score": None} for row in network_table()
+        {**row, "shipped": False, "bytes": None, "score": None}
+        for row in shipped_models.network_table()
     ]
-
-
-def network_table() -> list[dict[str, Any]]:
-    """One row for each network and modality: name, modality, parameters, macs at 224, paper."""
-    # A file inside graspling.networks, found without importing that package (it needs PyTorch).
-    file = resources.files("graspling") / "networks" / "table.json"
-    rows: list[dict[str, Any]] = json_module.loads(file.read_text(encoding="utf-8"))
-    return rows
 
 
 def details(name: str) -> tuple[dict[str, Any], str]:
@@ -78,7 +69,7 @@ def details(name: str) -> tuple[dict[str, Any], str]:
     if Path(name).suffix in MODELS:
         card = _inside(Path(name))
         return card.to_dict(), card_text(card)
-    rows = [row for row in network_table() if row["name"] == name]
+    rows = [row for row in shipped_models.network_table() if row["name"] == name]
     if not rows and (full := shipped_models.full_name(name)):
         card = shipped_models.card(full)
         return card.to_dict(), card_text(card)

@@ -15,6 +15,7 @@ import tyro
 from graspling.cli import UsageError
 
 File = Annotated[str, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 Text = Annotated[str, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
 Files = Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [FILE ...]", help_behavior_hint="")]
 Texts = Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT [TEXT ...]", help_behavior_hint="")]

@@ -9,19 +9,19 @@ from typing import Any
 from graspling.camera_files import parse_yaml
 from graspling.cli.lab import needs_lab
 from graspling.cli.output import say, warn
-from graspling.cli.parse import Data, File, Integer, NameWord, Text, Texts
+from graspling.cli.parse import Data, Folder, Integer, NameWord, Text, Texts
 from graspling.errors import InputError
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train a network. A recipe holds every setting; options here replace some of them."""
+class Training:
+    """What every kind of training can be told."""
 
     recipe: NameWord = ""
     """Name of a recipe of the package or a .yaml file; with --resume and no file the run's own."""
     data: Data = ""
     """The data set, for example cornell:FOLDER."""
-    out: File = ""
+    out: Folder = ""
     """Folder for the run; by default runs/RECIPE."""
     init: Text = ""
     """Fine-tune: a shipped model or a checkpoint to start from."""
@@ -35,14 +35,20 @@ class Train:
     """Passes over the data."""
     seed: Integer = None
     """Of everything random."""
-    devices: int = 1
-    """GPUs of each machine (on the CPU: processes); they share each batch."""
-    nodes: int = 1
-    """Machines; start the same command on each, see docs/cli.md."""
     quick: bool = False
     """Two epochs of a few small images, to see that everything works."""
     set: Texts = ()
     """Other settings, name=value; a dot goes deeper: lr=0.001 augmentation.rotation_deg=90."""
+
+
+@dataclass(frozen=True)
+class Train(Training):
+    """Train a network. A recipe holds every setting; options here replace some of them."""
+
+    devices: int = 1
+    """GPUs of each machine (on the CPU: processes); they share each batch."""
+    nodes: int = 1
+    """Machines; start the same command on each, see docs/cli.md."""
 
 
 def train(options: Train) -> None:
@@ -91,28 +97,27 @@ def _train_task(options: Train, source: str, settings: dict[str, Any], out: Path
     recipe = task_recipe({**settings, **recipe_changes(options, full)}, where)
     if not recipe.data:
         raise InputError(f"which data? {recipe.data_wanted}")
-    refuse_processes(options, source)
+    if (options.devices, options.nodes) != (1, 1):
+        raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
     task = make_task(shortened(options, recipe) if options.quick else recipe)
     say(f"written: {run(task, out, resume=options.resume)}")
 
 
-def refuse_processes(options: Train, source: str) -> None:
-    """Of a recipe that several processes cannot share."""
-    if (options.devices, options.nodes) != (1, 1):
-        raise InputError(f"recipe {source}: runs in one process; leave out --devices and --nodes")
-
-
-def shortened(options: Train, recipe: Any) -> Any:
+def shortened(options: Training, recipe: Any) -> Any:
     """The run of a few small images, and a line where it is not what was asked for."""
     quick = recipe.quick()
     before, now = recipe.to_dict(), quick.to_dict()
-    asked = [name for name in recipe_changes(options, before) if before[name] != now[name]]
-    if asked:
-        warn(f"--quick has its own {', '.join(asked)}; without it they are as you say")
+    replaced([name for name in recipe_changes(options, before) if before[name] != now[name]])
     return quick
 
 
-def recipe_of(options: Train) -> tuple[str, Path]:
+def replaced(asked: list[str]) -> None:
+    """Say which settings that were asked for --quick does not heed."""
+    if asked:
+        warn(f"--quick has its own {', '.join(asked)}; without it they are as you say")
+
+
+def recipe_of(options: Training) -> tuple[str, Path]:
     """Name or file of the recipe, empty if none is named, and the folder of the run. A run that
     goes on has its own recipe, unless a file was given."""
     source = options.recipe
@@ -121,12 +126,34 @@ def recipe_of(options: Train) -> tuple[str, Path]:
         own = out / "recipe.yaml"
         if not own.exists():
             raise InputError(f"there is no run in {out} to go on with")
-        if own.exists() and Path(source).suffix not in (".yaml", ".yml"):
+        if Path(source).suffix not in (".yaml", ".yml"):
+            _check_same(source, own)
             source = str(own)
     return source, out
 
 
-def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
+def _check_same(name: str, own: Path) -> None:
+    """Refuse a recipe's name beside a run that does something else: the run goes on by its own."""
+    from graspling.training.recipe import TAUGHT, read_settings, recipe_names
+
+    if name not in recipe_names() + recipe_names(TAUGHT):
+        return  # none, or a task's, or a name that is refused elsewhere
+    asked, begun = read_settings(name), read_settings(own)
+    terms, known = (((s.get("distill") or {}).get("terms") or {}) for s in (asked, begun))
+    if terms and known:  # any student may learn by these
+        told = f"learns by {', '.join(known)}, the recipe {name} by {', '.join(terms)}"
+        same = terms.keys() <= known.keys()
+    else:
+        told = f"trains {begun.get('network')}, the recipe {name} is of {asked['network']}"
+        same = terms or asked["network"] == begun.get("network")
+    if not same:
+        raise InputError(
+            f"the run in {own.parent} {told}; leave the recipe out to go on with the run, or give "
+            "another --out"
+        )
+
+
+def recipe_changes(options: Training, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of the recipe that the options replace, nested as in the recipe."""
     names = ("data", "init", "split", "fold", "epochs", "seed")
     changes = {name: getattr(options, name) for name in names}
@@ -146,7 +173,10 @@ def recipe_changes(options: Train, settings: dict[str, Any]) -> dict[str, Any]:
                     f"whole: --set '{whole}={{{name}: {text}}}'"
                 )
             if not isinstance(inner, dict):
-                raise InputError(f"--set {assignment!r}: {group!r} is no group of settings")
+                groups_here = [k for k, v in known.items() if isinstance(v, dict)]
+                within = f"those of {groups[depth - 1]!r}" if depth else "groups"
+                there = f"; {within} are {', '.join(groups_here)}" if groups_here else ""
+                raise InputError(f"--set {assignment!r}: {group!r} is no group of settings{there}")
             place[group] = dict(inner)
             place, known = place[group], inner
         place[name] = parse_yaml(text, f"--set {assignment!r}: not YAML") if text else ""

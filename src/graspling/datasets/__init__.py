@@ -86,5 +86,5 @@ def _parsed(spec: str) -> tuple[str, str, list[tuple[str, str]]]:
     options: list[tuple[str, str]] = []
     while found := re.fullmatch(r"(.+),([A-Za-z_]+)=([^,]*)", folder):
         folder = found[1]
-        options.append((found[2], found[3]))
+        options.append((found[2], found[3].strip()))
     return kind, folder, options

@@ -58,7 +58,7 @@ class Frames(Dataset):
                 return frame_paths(*tries[name])[0]
             except InputError as error:
                 if name == wanted[-1]:
-                    raise self.unusable(str(error)) from None
+                    raise self.unusable(str(error).removeprefix(f"{self.root}: ")) from None
         raise AssertionError(wanted)
 
     def files(self, sample_id: str) -> list[Path]:

@@ -153,7 +153,10 @@ def initialise(network: GraspNetwork, name: str | Path) -> TrainedOn:
     source, card = load_checkpoint(path)
     ours, theirs = network.state_dict(), source.state_dict()
     if ours.keys() != theirs.keys():
-        raise InputError(f"{path} holds a {card.network}, which cannot start this network")
+        raise InputError(
+            f"init: {path} holds a {card.network}, whose layers are not those of the network to "
+            f"train ({type(network).__name__}); give weights of that one, or leave init out"
+        )
     for key, weight in theirs.items():
         if weight.shape == ours[key].shape:
             ours[key] = weight

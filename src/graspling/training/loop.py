@@ -31,7 +31,7 @@ from graspling.errors import GrasplingError, InputError
 from graspling.files import write_text
 from graspling.networks import build
 from graspling.networks.base import GraspNetwork
-from graspling.training.batches import Batch
+from graspling.training.batches import Batch, Batches
 from graspling.training.checkpoint import initialise, make_card, save_checkpoint, validated
 from graspling.training.distillation.build import make_batches, make_lesson
 from graspling.training.lessons import Lesson
@@ -45,7 +45,7 @@ from graspling.training.optimise import (
     update_average,
 )
 from graspling.training.pace import Pace
-from graspling.training.part import open_data, preparation_of
+from graspling.training.part import Part, open_data, preparation_of
 from graspling.training.processes import start
 from graspling.training.processor import use_processor
 from graspling.training.recipe import Recipe
@@ -133,6 +133,8 @@ def train(
         progress = load_state(last, learner, average, optimiser, lesson.told_apart(settings))
     trained = cast(GraspNetwork, team.wrap(network))
     complaint = dataset.complaint
+    if team.first:
+        tqdm.write(_images(part, batches), file=sys.stderr)
     if team.first and complaint:
         tqdm.write(f"graspling: warning: {complaint}", file=sys.stderr)
     if team.first:
@@ -223,3 +225,11 @@ def train(
         tqdm.write(f"graspling: warning: {dataset.complaint}", file=sys.stderr)
     team.finish()
     return best
+
+
+def _images(part: Part, batches: Batches) -> str:
+    """What a run learns from and is judged by."""
+    without = sum(len(seen.ids) for seen in batches.seen_unlabelled)
+    further = f" and {without} without" if without else ""
+    judged = f"{len(part.val)} to validate on" if part.val else "none to validate on"
+    return f"{len(part.train)} images with labels{further}, {judged}"

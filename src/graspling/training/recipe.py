@@ -202,6 +202,11 @@ def read_settings(name: str | Path) -> dict[str, Any]:
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
+        if not path.exists():
+            raise InputError(
+                f"the recipe {path}: there is no such file; recipes of the package are named "
+                f"without .yaml: {', '.join(recipe_names(PLAIN) + recipe_names(TAUGHT))}"
+            )
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -257,7 +262,12 @@ def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
     ]
     if missing:
         raise InputError(f"{where}: {missing[0]} is missing")
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except InputError as error:
+        # what a part says of itself begins with its own name, which is there already
+        said = str(error).removeprefix(f"{where.rpartition(': ')[2]}: ")
+        raise InputError(f"{where}: {said}") from None
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:

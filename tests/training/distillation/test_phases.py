@@ -62,8 +62,10 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nope", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
         ("frams:rgb", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
+        ("file", "rgb", "it is a file; expected a folder of frames"),
+        ("made", "rgb", "give --unlabelled generated:made"),
         ("frames:nope", "rgb", "frames data at nope: there is no such folder"),
-        ("empty", "rgb", "empty: the folder holds no colour image"),
+        ("empty", "rgb", "frames data at empty: the folder holds no colour image"),
         ("depth", "depth", "--unlabelled frames:depth,depth_unit=mm"),
         ("frames:rgb", "depth", "no depth.*takes depth.*modality=rgb"),
         ("frames:depth,depth_unit=mm", "rgb", "no colour.*takes rgb.*modality=depth"),
@@ -81,6 +83,9 @@ def test_unusable_images_without_labels_are_told_before_any_training(
     no_training(monkeypatch)
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
+    Path("file").touch()
+    Path("made").mkdir()
+    Path("made/manifest.json").touch()
     frames(Path("rgb"), "rgb")
     frames(Path("depth"), "depth")
     data = bars if modality == "rgb" else both

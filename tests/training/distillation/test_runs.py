@@ -71,7 +71,10 @@ def test_a_run_goes_on_with_the_teacher_that_it_began_with(
     with pytest.raises(KeyboardInterrupt):
         loop.train(settings, tmp_path / "run")
     shutil.copyfile(other, place)
-    with pytest.raises(InputError, match=r"distill\.teacher was 'sha256:\w+' and is now 'sha256"):
+    with pytest.raises(
+        InputError,
+        match=r"was 'graspling_s\S+ sha256:\w+' and is now 'ggcnn_stud",
+    ):
         loop.train(settings, tmp_path / "run", resume=True)
     with pytest.raises(InputError, match=r"distill\.alpha was 0\.5 and is now 0\.25"):
         loop.train(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from graspling.datasets.augment import Augmentation
 from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.errors import InputError
+from graspling.files import check_writable
 from graspling.image import Preparation
 from graspling.networks.base import GraspNetwork
 from graspling.training.batches import Batches
@@ -114,6 +116,10 @@ def make_lesson(
         teacher.check(batches.preparation)
         cache = None
         if settings.cache:
+            try:
+                check_writable(Path(settings.cache) / "maps.npy")
+            except InputError as error:
+                raise InputError(f"distill: cache: {error}; give --cache another folder") from None
             if not settings.views and recipe.augmentation != Augmentation():
                 raise InputError(
                     "distill: a cache needs views above 0, or a recipe without augmentation: "

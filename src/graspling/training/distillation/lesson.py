@@ -179,7 +179,7 @@ class Distillation(Lesson):
 
     def told_apart(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The teacher is known by its weights, wherever they and the cache lie."""
-        teacher = f"sha256:{self.teacher.digest}"
+        teacher = f"{self.teacher.card.name} sha256:{self.teacher.digest[:16]}"
         return settings | {"distill": settings["distill"] | {"teacher": teacher, "cache": ""}}
 
     def describe(self, card: Card) -> Card:

@@ -18,6 +18,7 @@ from graspling.datasets.joined import parts_of
 from graspling.datasets.sample import Dataset
 from graspling.errors import InputError
 from graspling.image import Preparation
+from graspling.simulation.manifest import FILE as MANIFEST
 from graspling.training.batches import check_images
 
 
@@ -120,14 +121,17 @@ def _opened(name: str, modality: str) -> Dataset:
     """A data set, or a folder of frames, of which only the images are read that are needed."""
     bare = Path(name).is_dir()
     if not bare and name.partition(":")[0] not in DATASETS:
+        lacks = "it is a file" if Path(name).exists() else "there is no such folder"
         raise InputError(
-            f"--unlabelled {name}: there is no such folder; expected a folder of frames or "
+            f"--unlabelled {name}: {lacks}; expected a folder of frames or "
             f"KIND:FOLDER[,option=value...] with KIND one of {', '.join(DATASETS)}"
         )
     try:
         return open_dataset(f"frames:{name},modality={modality}" if bare else name)
     except InputError as error:
         wanted = f"; the recipe takes {modality} images" if bare else ""
+        if bare and (Path(name) / MANIFEST).exists():
+            wanted = f"; they are generated frames: give --unlabelled generated:{name}"
         raise InputError(f"--unlabelled {name}: {error}{wanted}") from None
 
 

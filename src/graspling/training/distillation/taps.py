@@ -34,10 +34,19 @@ def find_tap(network: GraspNetwork, name: str) -> nn.Module:
     try:
         return network.get_submodule(name)
     except AttributeError:
-        known = ", ".join(named) or "none of its own; paths of its modules, such as up.1"
-        raise InputError(
-            f"{type(network).__name__} has no tap {name!r}; its taps: {known}"
-        ) from None
+        known = f"its taps: {', '.join(named)}" if named else _convolutions(network)
+        raise InputError(f"{type(network).__name__} has no tap {name!r}; {known}") from None
+
+
+def _convolutions(network: GraspNetwork) -> str:
+    """Modules that can be read where a network names none: its convolutions."""
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    names = [path for path, module in network.named_modules() if isinstance(module, kinds)]
+    shown = names if len(names) <= 12 else [*names[:4], "...", *names[-4:]]
+    return (
+        f"any of its modules can be one, such as its convolutions {', '.join(shown)} "
+        "(graspling models --details NETWORK lists all)"
+    )
 
 
 def networks_with(name: str) -> list[str]:

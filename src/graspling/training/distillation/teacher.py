@@ -47,6 +47,11 @@ class Teacher:
         self.path = Path(name)
         if self.path.suffix != ".safetensors":
             self.path = models.safetensors(name)
+        if not self.path.exists():
+            raise InputError(
+                f"the teacher {self.path}: there is no such file; give --teacher CHECKPOINT, a "
+                "best.safetensors"
+            )
         self.network, self.card = load_checkpoint(self.path)
         self.network.requires_grad_(False)
         if self.card.modality != modality and (modality, self.card.modality) not in _CHANNELS:
