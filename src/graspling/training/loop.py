@@ -230,6 +230,5 @@ def train(
 def _images(part: Part, batches: Batches) -> str:
     """What a run learns from and is judged by."""
     without = sum(len(seen.ids) for seen in batches.seen_unlabelled)
-    further = f" and {without} without" if without else ""
-    judged = f"{len(part.val)} to validate on" if part.val else "none to validate on"
-    return f"{len(part.train)} images with labels{further}, {judged}"
+    further = f"{without} without, " if without else ""
+    return f"images: {len(part.train)} with labels, {further}{len(part.val)} to validate on"
