@@ -115,6 +115,7 @@ class SemiSupervision(Lesson):
 
         Each image and its target become lambda of themselves and 1 - lambda of another one's,
         lambda >= 1/2 (MixMatch, equations 8 to 11), so that the first ones stay the labelled ones.
+        Angle and width are mixed only where both have a grasp.
         """
         maps, seen = turned(pseudo[accepted], views.turn[accepted], views.strong.shape[-1])
         sure = maps[:, 0] > self.settings.confidence / 2
@@ -134,18 +135,19 @@ class SemiSupervision(Lesson):
         share = beta.sample((len(partner),))
         share = torch.maximum(share, 1 - share).to(whole.image.device)[:, None, None, None]
         target = share * whole.target + (1 - share) * whole.target[partner]
-        if self.criterion.settings.outside == 0:
-            # angle and width beside a grasp are nobody's: only those that are meant are mixed
-            mine = share * whole.inside[:, None]
-            theirs = (1 - share) * whole.inside[partner][:, None]
-            meant = mine * whole.target + theirs * whole.target[partner]
-            meant = meant / (mine + theirs).clamp(min=1e-6)
-            target = torch.cat([target[:, :1], meant[:, 1:]], dim=1)
+        # Angle and width where one of the two has a grasp are of that one: mixed with the 0 beside
+        # the grasps of the other, widths would shrink, and from pseudo-label to pseudo-label again.
+        inside = whole.inside | whole.inside[partner]
+        mine = share * whole.inside[:, None]
+        theirs = (1 - share) * whole.inside[partner][:, None]
+        meant = (mine * whole.target + theirs * whole.target[partner]) / (mine + theirs)
+        meant = torch.where(inside[:, None], meant, target)
+        target = torch.cat([target[:, :1], meant[:, 1:]], dim=1)
         return dataclasses.replace(
             whole,
             image=share * whole.image + (1 - share) * whole.image[partner],
             target=target,
-            inside=whole.inside | whole.inside[partner],
+            inside=inside,
             ignored=whole.ignored | whole.ignored[partner],
         )
 
