@@ -3,10 +3,10 @@
     python benchmarks/failures.py --data generated:TEST,half=true --out runs/failures \\
         --results graspling_s=runs/a/test.json ggcnn2=runs/b/test.json
 
-Takes what `graspling evaluate --json` wrote and the frames that were judged, without noise. Frames
-with one object fall into thirds by how many pixels it covers, how high it stands above the
-table, and how much grey values vary on it and around it. The last columns compare the last of the
-results with the first, paired, objects resampled.
+Takes what `graspling evaluate --json` wrote and the frames that were judged, without noise. A first
+table is by scene. In the second one, frames with one object fall into thirds by how many pixels it
+covers, how high it stands above the table, and how much grey values vary on it and around it. The
+last columns compare the last of the results with the first, paired, objects resampled.
 """
 
 from __future__ import annotations
@@ -74,7 +74,14 @@ def main() -> None:
     right = {name: verdicts.of(json.loads(Path(f).read_text())) for name, f in files.items()}
     single = [i for i in verdicts.ids if dataset.kinds[i] == "single"]
     found = {i: values for i in single if (values := measure(dataset, i)) is not None}
-    rows, numbers = [], {}
+    numbers = {}
+    scenes = []
+    for kind in (*sorted({dataset.kinds[i] for i in verdicts.ids}), "all"):
+        members = [i for i in verdicts.ids if kind in ("all", dataset.kinds[i])]
+        numbers[kind] = row = group(members, right, dataset.objects)
+        cells = [share(*row["right"][each]) for each in right]
+        scenes.append([kind, len(members), *cells, row["difference"]])
+    rows = []
     for name, (unit, low, high) in MEASURES.items():
         ids = list(found)
         values = np.array([found[i][name] for i in ids])
@@ -86,8 +93,9 @@ def main() -> None:
             cells = [share(*row["right"][each]) for each in right]
             rows.append([label, len(members), *cells, row["difference"]])
     names = list(right)
-    headers = ["frames with one object", "n", *names, f"{names[-1]} minus {names[0]}, points"]
-    text = markdown(headers, rows)
+    headers = ["n", *names, f"{names[-1]} minus {names[0]}, points"]
+    text = markdown(["scenes", *headers], scenes)
+    text += "\n" + markdown(["frames with one object", *headers], rows)
     write_text(arguments.out / "failures.md", text)
     write_text(arguments.out / "failures.json", json.dumps(numbers, indent=1) + "\n")
     print(text)
