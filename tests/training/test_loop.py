@@ -223,7 +223,7 @@ def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> N
 def test_missing_and_foreign_recipes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="graspling_s"):
         load_recipe("nothing")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no such file"):
         load_recipe(tmp_path / "no.yaml")
     bad = tmp_path / "bad.yaml"
     for text, told in (
