@@ -62,6 +62,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nope", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
         ("frams:rgb", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
+        ("", "rgb", "no such folder; expected a folder of frames or KIND:FOLDER"),
         ("file", "rgb", "it is a file; expected a folder of frames"),
         ("made", "rgb", "give --unlabelled generated:made"),
         ("frames:nope", "rgb", "frames data at nope: there is no such folder"),

@@ -119,9 +119,9 @@ def _files(dataset: Dataset, ids: Sequence[str]) -> set[Path]:
 
 def _opened(name: str, modality: str) -> Dataset:
     """A data set, or a folder of frames, of which only the images are read that are needed."""
-    bare = Path(name).is_dir()
+    bare = bool(name) and Path(name).is_dir()
     if not bare and name.partition(":")[0] not in DATASETS:
-        lacks = "it is a file" if Path(name).exists() else "there is no such folder"
+        lacks = "it is a file" if Path(name).is_file() else "there is no such folder"
         raise InputError(
             f"--unlabelled {name}: {lacks}; expected a folder of frames or "
             f"KIND:FOLDER[,option=value...] with KIND one of {', '.join(DATASETS)}"
