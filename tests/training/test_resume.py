@@ -19,7 +19,7 @@ from graspling.errors import InputError  # noqa: E402
 from graspling.networks import NETWORKS  # noqa: E402
 from graspling.training import loop, validation  # noqa: E402
 from graspling.training.lessons import Lesson  # noqa: E402
-from graspling.training.state import load_state  # noqa: E402
+from graspling.training.state import _told, load_state  # noqa: E402
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "ranger21"])
@@ -165,3 +165,10 @@ def test_how_fast_a_run_is_may_change_on_the_way(bars: str, tmp_path: Path) -> N
     loop.train(other, tmp_path, resume=True)
     with pytest.raises(InputError, match="epochs was .* and is now 99.*with init it begins"):
         loop.train(dataclasses.replace(other, epochs=99), tmp_path, resume=True)
+
+
+def test_a_teacher_is_known_by_its_weights_whatever_it_is_called() -> None:
+    """States of before named no teacher, only the whole digest of its file."""
+    before, now = f"sha256:{'0a' * 32}", f"teacher sha256:{'0a' * 8}"
+    assert _told("distill.teacher", before) == _told("distill.teacher", now)
+    assert _told("distill.teacher", before) != _told("distill.teacher", f"x sha256:{'0b' * 8}")
