@@ -34,7 +34,10 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
         (["semi", "distill_ggcnn", "--data", "a:b"], "use graspling distill"),
         (["train", "semi_litegrasp", "--data", "a:b"], "use graspling semi"),
         (["distill", "distill_ggcnn", "--data", "a:b", "--alpha", "2"], "alpha is 2"),
-        (["semi", "semi_graspling", "--data", "a:b", "--fraction", "0"], "fraction is 0"),
+        (
+            ["semi", "semi_graspling", "--data", "a:b", "--fraction", "0"],
+            "recipe semi_graspling: fraction is 0",
+        ),
         (
             ["semi", "semi_graspling", "--data", "a:b", "--set", "semi.weak.flip=0.5"],
             "is not set in this recipe; set it as a whole: --set 'semi.weak={flip: 0.5}'",

@@ -266,7 +266,7 @@ def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
         return cls(**arguments)
     except InputError as error:
         # what a part says of itself begins with its own name, which is there already
-        said = str(error).removeprefix(f"{where.rpartition(': ')[2]}: ")
+        said = str(error).removeprefix(f"{where.rpartition(': ')[2]}: ").removeprefix("recipe: ")
         raise InputError(f"{where}: {said}") from None
 
 
