@@ -127,6 +127,10 @@ def test_rectangles_with_errors() -> None:
     corners[2, 1, 0] = np.nan
     with pytest.raises(InputError, match="row 2"):
         Grasps.from_rectangles(corners)
+    for row in ([[0, 0], [60, 0], [120, 25], [60, 25]], [[0, 0], [60, 0], [40, 25], [20, 25]]):
+        corners[2] = row  # a sheared one, a trapezoid
+        with pytest.raises(InputError, match="row 2 is no rectangle"):
+            Grasps.from_rectangles(corners)
     with pytest.raises(InputError, match=r"shape \(4, 8\), expected \(N, 4, 2\)"):
         Grasps.from_rectangles(corners.reshape(4, 8))
 

@@ -81,7 +81,9 @@ def test_an_exported_model_where_weights_to_train_on_are_needed(ship: Ship, tmp_
         models.safetensors(str(mine / "nowhere.onnx"))
     other = mine / "weights.pt"
     other.touch()
-    with pytest.raises(InputError, match=r"weights\.pt: is no \.onnx or \.safetensors file"):
+    with pytest.raises(
+        InputError, match=r"weights\.pt: is no \.onnx or \.xml or \.safetensors file"
+    ):
         models.path(str(other))
 
 

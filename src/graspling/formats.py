@@ -15,10 +15,8 @@ import numpy as np
 
 from graspling.errors import InputError
 from graspling.grasps import Grasps
+from graspling.rectangles import why_no_rectangle
 
-# a corner list whose diagonals miss each other's middle by more than this share is no rectangle;
-# that is how a file with a missing line shows (the real files stay below 0.00001)
-_SKEW = 0.25
 _BIN_DEG = 10
 _CLASSES = 180 // _BIN_DEG + 1
 
@@ -86,12 +84,8 @@ def check_rectangle(corners: np.ndarray[tuple[int, int], np.dtype[np.float64]]) 
         raise RowError(f"the last rectangle has {len(corners)} corners, expected 4")
     if np.isnan(corners).any():
         raise RowError("a rectangle with NaN was dropped", malformed=False)
-    p0, p1, p2, p3 = corners
-    diagonal = max(np.linalg.norm(p2 - p0), np.linalg.norm(p3 - p1))
-    if np.linalg.norm(p0 + p2 - p1 - p3) / 2 > _SKEW * diagonal:
-        raise RowError("these four corners form no rectangle; is a line missing above?")
-    if min(np.linalg.norm(p1 - p0 + p2 - p3), np.linalg.norm(p2 - p1 + p3 - p0)) == 0:
-        raise RowError("the rectangle has an edge of length 0")
+    if wrong := why_no_rectangle(corners[None])[0]:
+        raise RowError(f"these four corners form no rectangle; {wrong}")
 
 
 def _write_cornell(grasps: Grasps) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
+from graspling.rectangles import edges, why_no_rectangle
 
 if TYPE_CHECKING:
     from graspling.gripper import Gripper
@@ -151,6 +152,9 @@ class Grasps:
         The edge from the first to the second corner is the opening direction and its length the
         width, as in the Cornell files; the other edge is the jaw. Opposite edges are averaged, so
         corners rounded to pixels give the rectangle between them.
+
+        Raises:
+            InputError: another shape, a number that is not finite, or corners of no rectangle.
         """
         points = np.asarray(corners, dtype=np.float64)
         if points.size == 0:
@@ -160,9 +164,10 @@ class Grasps:
         bad = np.flatnonzero(~np.isfinite(points).all(axis=(1, 2)))
         if bad.size:
             raise InputError(f"rectangles: row {bad[0]} has a corner that is not a finite number")
-        p0, p1, p2, p3 = np.moveaxis(points, 1, 0)
-        opening = (p1 - p0 + p2 - p3) / 2
-        plate = (p2 - p1 + p3 - p0) / 2
+        for number, wrong in enumerate(why_no_rectangle(points)):
+            if wrong:
+                raise InputError(f"rectangles: row {number} is no rectangle; {wrong}")
+        opening, plate = edges(points)
         centre = points.mean(axis=1)
         return cls.from_arrays(
             centre[:, 0],

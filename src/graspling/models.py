@@ -44,7 +44,7 @@ def path(name: str) -> Path:
     Raises:
         InputError: there is no such model, or several; the message names those there are.
     """
-    return WEIGHTS / f"{_found(name, '.onnx', '.safetensors')}.onnx"
+    return WEIGHTS / f"{_found(name, '.onnx', '.xml', '.safetensors')}.onnx"
 
 
 def safetensors(name: str) -> Path:

@@ -6,6 +6,8 @@ All pictures are (H, W, 3) uint8, red first. Lines and letters grow with the pic
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -206,8 +208,13 @@ def check_picture_name(path: str | Path) -> str:
     return suffix
 
 
-def write_picture(path: str | Path, picture: Picture) -> None:
+def write_picture(path: str | Path, picture: Picture, *, dpi: int | None = None) -> None:
     """Write a PNG or JPEG, by the suffix, whole or not at all.
+
+    Args:
+        path: the file.
+        picture: (H, W, 3), red first.
+        dpi: dots an inch, for the printer; without it the file has no size on paper.
 
     Raises:
         InputError: another suffix, or the file cannot be written.
@@ -216,4 +223,19 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     done, data = cv2.imencode(suffix, np.ascontiguousarray(picture[..., ::-1]))
     if not done:
         raise InputError(f"{path}: a picture of shape {picture.shape} cannot be encoded")
-    write_bytes(path, data.tobytes())
+    encoded = data.tobytes()
+    if dpi is not None:
+        encoded = _with_dpi(encoded, dpi, png=suffix == ".png")
+    write_bytes(path, encoded)
+
+
+def _with_dpi(encoded: bytes, dpi: int, *, png: bool) -> bytes:
+    """OpenCV writes no density: a chunk pHYs behind the header of a PNG, the fields of JFIF in a
+    JPEG."""
+    if png:
+        header = 8 + 25  # the signature, and the chunk IHDR, which has a fixed length
+        per_metre = round(dpi / 0.0254)
+        chunk = b"pHYs" + struct.pack(">IIB", per_metre, per_metre, 1)
+        chunk = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        return encoded[:header] + chunk + encoded[header:]
+    return encoded[:13] + struct.pack(">BHH", 1, dpi, dpi) + encoded[18:]

@@ -37,6 +37,7 @@ Approach = Literal["camera", "gravity"]
 
 _KNOWN_SURFACE = 0.5  # least share of known depth between the pads
 _KNOWN_CENTRE = 0.25  # and about the centre, where the approach axis meets the object
+STEEPEST_DEG = 70  # of an approach along gravity, between it and the optical axis
 _COARSEST = 6  # pixels that at least lie across the gripper's opening
 
 
@@ -226,10 +227,12 @@ def _turn(approach: str, gravity: ArrayLike | None) -> Floats:
         raise InputError(f"approach is {approach!r}, expected camera or gravity")
     down = np.zeros(3) if gravity is None else np.asarray(gravity, np.float64)
     size = np.linalg.norm(down) if down.shape == (3,) and np.isfinite(down).all() else 0.0
-    if not size or down[2] < 0.3 * size:
+    if not size or down[2] < np.cos(np.radians(STEEPEST_DEG)) * size:
+        given = None if gravity is None else np.array2string(down, precision=2)
         raise InputError(
-            f"gravity is {gravity!r}: an approach along gravity needs its direction in the camera "
-            "frame, three numbers, within 70 degrees of the optical axis"
+            f"gravity is {given}: an approach along gravity needs its direction in the camera "
+            "frame, three numbers, within "
+            f"{STEEPEST_DEG} degrees of the optical axis"
         )
     z = down / size
     x = np.array([1.0, 0, 0]) - z[0] * z

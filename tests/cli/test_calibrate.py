@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -47,6 +48,8 @@ def test_calibrate_writes_result_and_report(run, cell, tmp_path):
 def test_calibrate_says_what_is_wrong(run, cell, tmp_path):
     out = tmp_path / "hand_eye.json"
     assert "needs --images" in complaint(run("calibrate", "--images", cell / "images"))
+    line = complaint(run(*words(cell)[:-1], "eyeinhand"))
+    assert "one of ('eye-in-hand', 'eye-to-hand')" in line
     swapped = (*words(cell)[:-1], "eye-to-hand", "--out", out)
     assert "the setup is eye-in-hand" in complaint(run(*swapped))
     assert not out.exists()
@@ -76,5 +79,11 @@ def test_the_board_that_is_printed_is_found(run, tmp_path):
     camera = type(CAMERA)(600, 600, 300, 200, grey.shape[1], grey.shape[0])
     view = BOARD.find(grey, camera)
     assert view is not None and len(view.points) == 24
+    # the file says how large it is meant, or a printer at 100 % would not know: dots a metre
+    data = out.read_bytes()
+    at = data.index(b"pHYs") + 4
+    assert struct.unpack(">IIB", data[at : at + 9]) == (2835, 2835, 1)  # 72 dots an inch
+    run("calibrate", "board", "--out", tmp_path / "board.jpg", "--dpi", 72)
+    assert (tmp_path / "board.jpg").read_bytes()[13:18] == struct.pack(">BHH", 1, 72, 72)
     assert "where to" in complaint(run("calibrate", "board"))
     assert "dpi" in complaint(run("calibrate", "board", "--out", out, "--dpi", 3))

@@ -23,6 +23,16 @@ def test_data_show_check_split_and_convert(run, labelled_folder, tmp_path):
     assert "not empty" in complaint(run("data", "convert", data, target, "--to", "cornell"))
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--unit", "object-wise"), ("--unit", "image-wise"), ("--folds", 5), ("--seed", 3)],
+)
+def test_a_split_that_is_asked_for_is_not_made_in_silence(run, labelled_folder, option, value):
+    """Without --out there is nothing to make: those that exist are listed."""
+    said = complaint(run("data", "split", f"folder:{labelled_folder}", option, value))
+    assert f"{option} is for a new split: give --out FILE.json" in said
+
+
 @pytest.mark.parametrize("words", [["show"], ["split", "--unit", "image-wise"]])
 def test_a_seed_below_0_is_one_line(run, labelled_folder, tmp_path, words):
     verb, *options = words

@@ -116,8 +116,14 @@ def test_a_camera_file_registers_depth_of_another_size(
     camera.write_text(json.dumps(document))
     assert "colour_from_depth" in complaint(run(*words, "--camera", camera))
     camera.write_text(json.dumps({**document, "colour_from_depth": np.eye(4).tolist()}))
-    status, out, _ = run(*words, "--camera", camera, "--json", "-")
+    status, out, err = run(*words, "--camera", camera, "--json", "-")
     assert status == 0 and len(json.loads(out)["grasps"]) == 1
+    assert "warning" not in err
+    # depth that comes alone is registered as well: its grasps lie in an image that was not given
+    alone = ["detect", "--depth", half, "--model", toy_model(modality="depth"), "--camera", camera]
+    status, _, err = run(*alone)
+    assert status == 0 and err.count("warning") == 1
+    assert "registers depth to the colour camera: u and v are pixels of its 128 x 128 images" in err
 
 
 def test_intrinsics_of_another_image_size_are_refused(run, toy_model, frame, tmp_path):

@@ -88,3 +88,22 @@ def test_the_pose_of_the_hand_in_the_layouts_of_calibrate(run, frames, camera, t
     assert found[0] == found[1] == found[2] is not None
     (tmp_path / "two.csv").write_text(row + "0.2,0,0,0,0,0,1\n")
     assert "two.csv: holds 2 poses" in complaint(run(*words, tmp_path / "two.csv"))
+
+
+def test_a_camera_that_looks_up_by_its_poses_is_named(run, frames, camera, toy_model, tmp_path):
+    """Down as the robot knows it is behind the camera: the poses are at fault, not gravity."""
+    hand_eye = tmp_path / "hand_eye.json"
+    words = ("detect", "--depth", frames(700) / "0_depth.png", "--depth-unit", "mm", "--camera")
+    words += (camera, "--model", toy_model(modality="depth"), "--gripper", "panda")
+    words += ("--approach", "gravity", "--hand-eye", hand_eye)
+    hand_eye.write_text(HandEye("eye-to-hand", np.diag([1.0, -1, -1, 1])).to_json())
+    assert run(*words)[0] == 0
+    hand_eye.write_text(HandEye("eye-to-hand", np.eye(4)).to_json())
+    line = complaint(run(*words))
+    assert "hand_eye.json: by it the camera looks 180 degrees away from straight down" in line
+    assert "array" not in line
+    hand_eye.write_text(HandEye("eye-in-hand", np.eye(4)).to_json())
+    pose = tmp_path / "pose.json"
+    pose.write_text(json.dumps(np.eye(4).tolist()))
+    line = complaint(run(*words, "--robot-pose", pose))
+    assert "hand_eye.json and" in line and "pose.json: by them the camera looks 180 degrees" in line

@@ -110,6 +110,11 @@ def test_compare_prints_the_difference(run, toy_model, labelled_folder):
     )  # fmt: skip
     found = json.loads(out)
     assert status == 0 and found["difference"] > 0 and found["n_objects"] == 4
+    # what was judged, by which rule: a score without these says nothing
+    assert found["rule"]["iou"] == 0.25 and found["data"] and found["command"].startswith("grasp")
+    assert found["crop_a"] == found["crop_b"] == "centre" and found["part"] is None
+    assert "rule      IoU > 0.25 and angle < 30 degrees, any label" in err
+    assert "data      folder, all: 8 images" in err and "crop      centre" in err
     assert "4 objects that do not depend on each other: too few" in err
 
 

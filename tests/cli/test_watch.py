@@ -152,6 +152,7 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         ((frames, "--rate", "fast"), "--rate fast"),
         ((frames, "--frames", 0), "--frames is 0"),
         ((frames, "--steadiness", 1), "steadiness is 1"),
+        ((frames, "--steadiness", 0.2, "--no-track"), "--steadiness smooths the grasp that is fol"),
         ((frames, "--rerun", "a.txt"), "NAME.rrd"),
         ((frames, "--give-up", -1), "above 0"),
         ((frames, "--gripper", "tongs"), "'tongs'"),

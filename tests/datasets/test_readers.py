@@ -224,6 +224,18 @@ def test_folder_asks_about_misspelt_keys(
         ([{"u": 9, "v": 9, "angle_rad": 45, "width_px": 9}], "grasps.0.: angle_rad is 45.*radians"),
         ([{"corners": [[0, 0], [100, 0], [50, 50], [0, 30]]}], "grasps.0.: .* form no rectangle"),
         ([{"corners": [[0, 0], [100, 0], [0, 50], [100, 50]]}], "grasps.0.: .* form no rectangle"),
+        (
+            [{"corners": [[300, 90], [360, 90], [420, 115], [360, 115]]}],
+            "grasps.0.: .* form no rectangle; .* at 23 degrees",
+        ),
+        (
+            [{"u": 9, "v": 9, "angle_rad": 1, "width_px": 9, "jaw": 5}],
+            'grasps.0.: nothing reads "jaw"; was "jaw_px" meant',
+        ),
+        (
+            [{"corners": [[0, 0], [9, 0], [9, 5], [0, 5]], "width_px": 9}],
+            'grasps.0.: expected either "corners" or "u", .*, got both',
+        ),
     ],
 )
 def test_folder_reports_labels_that_say_something_else(

@@ -18,7 +18,15 @@ from graspling.calibration.robot_poses import read_poses
 from graspling.calibration.solve import Solution
 from graspling.calibration.solve import calibrate as solve
 from graspling.camera import Intrinsics
-from graspling.cli.output import progress, refuse_overlap, say, warn, write_json
+from graspling.cli.output import (
+    progress,
+    quiet_opencv,
+    refuse_overlap,
+    say,
+    say_written,
+    warn,
+    write_json,
+)
 from graspling.cli.parse import File, Files, Json, Text
 from graspling.errors import InputError
 from graspling.files import write_text
@@ -69,6 +77,7 @@ def calibrate(options: Calibrate) -> None:
         raise InputError(
             "calibration needs --images, --poses, --camera and --setup eye-in-hand or eye-to-hand"
         )
+    quiet_opencv()
     frames, _ = frame_paths(options.images, ())
     paths = [frame.rgb for frame in frames if frame.rgb is not None]
     refuse_overlap((options.out, options.json), [*paths, options.poses, options.camera])
@@ -111,8 +120,7 @@ def calibrate(options: Calibrate) -> None:
         f"{report['standard_error_deg']:.3f} degrees",
         json_target=options.json,
     )
-    for target in written:
-        say(f"written: {target}", json_target=options.json)
+    say_written(*written, json_target=options.json)
 
 
 def _listed(names: list[str]) -> str:
@@ -180,7 +188,7 @@ def board(options: PrintBoard) -> None:
     if max(width, height) > 2:
         raise InputError(f"the board would be {width:g} x {height:g} m, expected at most 2 m")
     image = made.image(options.dpi / 0.0254, margin=options.square / 4)
-    write_picture(options.out, np.repeat(image[..., None], 3, axis=2))
+    write_picture(options.out, np.repeat(image[..., None], 3, axis=2), dpi=options.dpi)
     say(
         f"written: {options.out}; {width * 1e3:g} x {height * 1e3:g} mm at {options.dpi} dpi, "
         f"squares of {options.square * 1e3:g} mm, markers of {options.marker * 1e3:g} mm"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from graspling.cli.output import refuse_overlap, say, table, warn, write_json
-from graspling.cli.parse import DataWord, File, FileWord, Json
+from graspling.cli.parse import DataWord, File, FileWord, Integer, Json
 from graspling.datasets import Dataset, open_dataset
 from graspling.datasets.check import check as check_dataset
 from graspling.datasets.convert import convert as convert_dataset
@@ -96,12 +96,12 @@ class Split:
 
     data: DataWord = ""
     """KIND:FOLDER[,option=value...]."""
-    unit: Literal["object-wise", "image-wise"] = "object-wise"
-    """What is kept together when a split is made."""
-    folds: int = 5
-    """How many."""
-    seed: int = DEFAULT_SEED
-    """Of the shuffling."""
+    unit: Literal["object-wise", "image-wise"] | None = None
+    """What is kept together when a split is made; by default object-wise."""
+    folds: Integer = None
+    """How many; by default 5."""
+    seed: Integer = None
+    """Of the shuffling; by default always the same."""
     out: File = ""
     """Write the new split there (JSON); without it, the splits of the data set are listed."""
     json: Json = ""
@@ -110,6 +110,12 @@ class Split:
 def split(options: Split) -> None:
     """Make or describe."""
     refuse_overlap([options.json, options.out], [], options.data)
+    asked = [name for name in ("unit", "folds", "seed") if getattr(options, name) is not None]
+    if asked and not options.out:
+        raise InputError(
+            f"--{asked[0]} is for a new split: give --out FILE.json; without it the splits that "
+            "the data have are listed"
+        )
     dataset = _open(options.data)
     if options.out:
         made = _make(dataset, options)
@@ -144,8 +150,10 @@ def _usable_splits(dataset: Dataset) -> dict[str, Splits]:
 
 
 def _make(dataset: Dataset, options: Split) -> Splits:
+    folds = 5 if options.folds is None else options.folds
+    seed = DEFAULT_SEED if options.seed is None else options.seed
     if options.unit == "image-wise":
-        return image_wise(dataset.ids, options.folds, options.seed)
+        return image_wise(dataset.ids, folds, seed)
     unknown = [sample_id for sample_id in dataset.ids if sample_id not in dataset.objects]
     if unknown:
         raise InputError(
@@ -153,7 +161,7 @@ def _make(dataset: Dataset, options: Split) -> Splits:
             "object-wise split; use --unit image-wise"
         )
     objects = {sample_id: dataset.objects[sample_id] for sample_id in dataset.ids}
-    return object_wise(objects, options.folds, options.seed)
+    return object_wise(objects, folds, seed)
 
 
 def _describe(split: Splits) -> dict[str, object]:

@@ -12,7 +12,16 @@ import numpy as np
 from graspling.apps.locate import HeightWatch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import model_files, progress, refuse_overlap, say, table, warn, write_json
+from graspling.cli.output import (
+    model_files,
+    progress,
+    refuse_overlap,
+    say,
+    say_written,
+    table,
+    warn,
+    write_json,
+)
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
 from graspling.detector import Detection
@@ -112,6 +121,11 @@ def detect(options: Detect) -> None:
         backend=options.backend,
         precision=options.precision or None,
     )
+    if camera.colour is not None and any(frame.rgb is None for frame in frames):
+        warn(
+            f"{options.camera} registers depth to the colour camera: u and v are pixels of its "
+            f"{camera.colour.width} x {camera.colour.height} images, as those of --mask are"
+        )
     results: list[dict[str, Any]] = []
     rows: list[list[object]] = []
     placed: list[list[object]] = []
@@ -154,9 +168,7 @@ def detect(options: Detect) -> None:
     say(grasp_table(rows), json_target=options.json)
     if placed:
         say(table(POSE_HEADERS, placed), json_target=options.json)
-    for target in (options.picture, options.json):
-        if target not in ("", "-"):
-            say(f"written: {target}", json_target=options.json)
+    say_written(options.picture, options.json, json_target=options.json)
 
 
 def _refuse_overlap(options: Detect, frames: list[FramePaths], many: bool) -> None:

@@ -15,6 +15,7 @@ from graspling.cli.output import (
     progress,
     refuse_overlap,
     say,
+    say_written,
     table,
     warn,
     write_json,
@@ -219,15 +220,12 @@ def evaluate(options: Evaluate) -> None:
     else:
         note = "(--failures OUT.png draws what went wrong)"
     say(note, json_target=options.json)
+    say_written(options.json, json_target=options.json)
 
 
 def report(result: Result) -> str:
     """The result for a person."""
     low, high = result.interval
-    subset = result.subset
-    where = subset.split
-    if subset.split_hash:
-        where += f" ({subset.split_hash}), fold {subset.fold}, {subset.part}"
     less, more = ("<=", ">=") if result.rule.at_least else ("<", ">")
     by_angle, by_iou = result.by_angle(), result.by_iou()
     angles = table([f"angle {less}", *by_angle], [["accuracy", *by_angle.values()]])
@@ -235,9 +233,7 @@ def report(result: Result) -> str:
     return "\n".join(
         [
             f"model     {result.model}, seed {result.seed}",
-            f"data      {result.data}, {where}: {result.n} images",
-            f"crop      {result.crop}; jaw: {JAW_RULES[result.jaw_rule]}; threshold 0",
-            f"rule      {result.rule}",
+            *_judged_by(result, result.crop),
             f"accuracy  {result.accuracy:.3f}  (95 % interval {low:.3f} to {high:.3f})",
             *_known(result),
             "",
@@ -246,6 +242,19 @@ def report(result: Result) -> str:
             ious,
         ]
     )
+
+
+def _judged_by(result: Result, crop: str) -> list[str]:
+    """What a score means nothing without."""
+    subset = result.subset
+    where = subset.split
+    if subset.split_hash:
+        where += f" ({subset.split_hash}), fold {subset.fold}, {subset.part}"
+    return [
+        f"data      {result.data}, {where}: {result.n} images",
+        f"crop      {crop}; jaw: {JAW_RULES[result.jaw_rule]}; threshold 0",
+        f"rule      {result.rule}",
+    ]
 
 
 def _known(result: Result) -> list[str]:
@@ -296,7 +305,10 @@ def compare(options: Compare) -> None:
     if not known:
         warn("the data do not say which images show the same object; each counts as one of its own")
     rows = [["A", result_a.model, result_a.accuracy], ["B", result_b.model, result_b.accuracy]]
+    crops = dict.fromkeys((result_a.crop, result_b.crop))
     lines = [
+        *_judged_by(result_a, " (A), ".join(crops) + " (B)" * (len(crops) > 1)),
+        "",
         table(["", "model", "accuracy"], rows),
         "",
         f"B - A = {found.difference.difference:+.3f}  (95 % interval {low:+.3f} to {high:+.3f}), "
@@ -309,4 +321,6 @@ def compare(options: Compare) -> None:
             "other: too few to tell models apart; judge them by more objects"
         )
     say("\n".join(lines), json_target=options.json)
-    write_json(found.to_dict(), options.json)
+    command = shlex.join(["graspling", *sys.argv[1:]])
+    write_json(found.to_dict() | {"command": command}, options.json)
+    say_written(options.json, json_target=options.json)

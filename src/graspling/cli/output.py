@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+import cv2
 
 from graspling.backends.files import files_of
 from graspling.bar import bar
@@ -103,3 +106,16 @@ def refuse_overlap(
         if path.is_file() and any(folder in path.parents for folder in folders):
             raise InputError(f"{name} lies in the data and is there already; choose another place")
         taken[path] = "another output"
+
+
+def say_written(*targets: str, json_target: str = "") -> None:
+    """Name the files that were written."""
+    for target in targets:
+        if target not in ("", "-"):
+            say(f"written: {target}", json_target=json_target)
+
+
+def quiet_opencv() -> None:
+    """What OpenCV and its FFmpeg have to say about a file is said by one line of ours."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

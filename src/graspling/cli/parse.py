@@ -119,4 +119,5 @@ def _first_section(box: str) -> str:
     union = re.match(
         r"(Error parsing \S+): no type matching \{None\}\|(\S+) .*? from (\[.*?\])", text
     )
-    return f"{union[1]}: {union[3]} is no {union[2]}" if union else text
+    # "" stands for an option that was left out, and is nothing to choose
+    return f"{union[1]}: {union[3]} is no {union[2]}" if union else text.replace("('', ", "(")

@@ -17,6 +17,7 @@ from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye, in_metres
+from graspling.poses import STEEPEST_DEG
 
 Floats = NDArray[np.float64]
 Approach = Literal["camera", "gravity"]
@@ -88,6 +89,8 @@ class PoseMaker:
                 )
             pose = _robot_pose(robot_pose) if robot_pose else None
             matrix = calibration.robot_from_camera(pose)
+            if approach == "gravity":
+                _check_looks_down(matrix, [hand_eye, *filter(None, [robot_pose])])
         elif approach == "gravity":
             raise InputError(
                 "--approach gravity needs --hand-eye FILE: which way is down is known in the "
@@ -124,6 +127,17 @@ class PoseMaker:
             "pose_frame": "camera" if self.robot_from_camera is None else "robot",
             "poses": poses.to_records(self.gripper),
         }
+
+
+def _check_looks_down(robot_from_camera: Floats, files: list[str]) -> None:
+    """Raises InputError when the optical axis is too far from the robot's -z."""
+    away = np.degrees(np.arccos(np.clip(-robot_from_camera[2, 2], -1, 1)))
+    if away > STEEPEST_DEG:
+        raise InputError(
+            f"{' and '.join(files)}: by {'them' if len(files) > 1 else 'it'} the camera looks "
+            f"{away:.0f} degrees away from straight down (-z of the robot's base), and --approach "
+            f"gravity needs {STEEPEST_DEG} or less; are the poses right?"
+        )
 
 
 def _robot_pose(path: str) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import tyro
 from tqdm import tqdm
@@ -22,7 +20,7 @@ from graspling.apps.views import JsonLines, Pictures, Window
 from graspling.apps.watch import Answer, Look, Meter, View, watch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
-from graspling.cli.output import model_files, refuse_overlap, say, warn
+from graspling.cli.output import model_files, quiet_opencv, refuse_overlap, say, warn
 from graspling.cli.parse import File, Integer, Json, Number, Text, Texts
 from graspling.detector import Detector, check_threshold, check_top
 from graspling.errors import InputError
@@ -111,8 +109,10 @@ def run(options: Watch) -> None:
         raise InputError(
             "--hand-eye says in which frame poses are written: give --gripper and --json"
         )
+    if options.no_track and options.steadiness != Watch().steadiness:
+        raise InputError("--steadiness smooths the grasp that is followed: not with --no-track")
     frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
-    _quiet_opencv()
+    quiet_opencv()
     place = Path(options.source.split(",")[0].split(":", 1)[-1])
     if options.pictures and Path(options.pictures).resolve() == place.resolve():
         raise InputError(
@@ -253,9 +253,3 @@ def _status(answer: Answer, meter: Meter, dropped: int) -> str:
     degrees = np.rad2deg(best["angle_rad"])
     line += f"u {best['u']:.0f} v {best['v']:.0f} {degrees:.0f} deg {best['width_px']:.0f} px"
     return f"{line} quality {best['quality']:.2f}"
-
-
-def _quiet_opencv() -> None:
-    """What OpenCV and its FFmpeg have to say about a file is said by one line of ours."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -31,8 +31,8 @@ The file is a JSON object::
   down), ``angle_rad`` of the opening direction (from +u towards +v), opening ``width_px`` and plate
   length ``jaw_px`` (default: half the width), or four ``corners`` whose first edge is the opening
   direction. Malformed grasps are skipped and reported with their place in the file;
-  so are an angle beyond one turn (degrees?), corners of no rectangle and a labelled image without
-  ``grasps``.
+  so are an angle beyond one turn (degrees?), a misspelt key, corners of no rectangle (sides that
+  meet below 60 degrees, opposite sides that differ) and a labelled image without ``grasps``.
 
 Terms: yours. Splits: ``splits/NAME.json`` beside it, see :mod:`graspling.datasets.splits`.
 """
@@ -63,6 +63,7 @@ STATES = ("labelled", "unlabelled", "skipped")
 _IMAGES = ("rgb", "depth", "mask")
 _COMMON = ("depth_unit", "intrinsics")
 _KEYS = ("schema", "version", "images", *_COMMON)
+_GRASP_KEYS = ("u", "v", "angle_rad", "width_px", "jaw_px", "quality")
 _IMAGE_KEYS = ("id", *_IMAGES, "state", "author", "object", "grasps", "negatives", *_COMMON)
 
 
@@ -95,14 +96,15 @@ class Folder(Dataset):
         if not isinstance(images, list) or not images:
             raise InputError(f'{path}: expected a list "images" with at least one entry')
         self._defaults = {key: document.get(key) for key in _COMMON}
-        self._misspelt = list(_misspelt(document, _KEYS, "at the top"))
+        self._misspelt = [f"at the top: {line}" for line in _misspelt(document, _KEYS)]
         self._entries: dict[str, dict[str, Any]] = {}
         self._numbers: dict[str, int] = {}
         self.authors: dict[str, str] = {}
         states: dict[str, list[str]] = {state: [] for state in STATES}
         for number, entry in enumerate(images):
             self._check(entry, f"{path}: images[{number}]")
-            self._misspelt += _misspelt(entry, _IMAGE_KEYS, f"images[{number}]")
+            misspelt = _misspelt(entry, _IMAGE_KEYS)
+            self._misspelt += [f"images[{number}]: {line}" for line in misspelt]
             sample_id = entry["id"]
             self._entries[sample_id], self._numbers[sample_id] = entry, number
             states[entry["state"]].append(sample_id)
@@ -138,7 +140,7 @@ class Folder(Dataset):
 
     def verify(self) -> list[FileFault]:
         """See :meth:`Dataset.verify`; and keys that look like misspelt ones."""
-        return self._misspelt + super().verify()
+        return [FileFault(FILE, 0, line) for line in self._misspelt] + super().verify()
 
     def read_frame(self, sample_id: str) -> Frame:
         settings = self._defaults | self._entries[sample_id]
@@ -201,19 +203,23 @@ class Folder(Dataset):
         return Grasps.concatenate(parts), faults
 
 
-def _misspelt(entry: Mapping[str, Any], known: Sequence[str], place: str) -> Iterator[FileFault]:
+def _misspelt(entry: Mapping[str, Any], known: Sequence[str]) -> Iterator[str]:
     """Keys that are nearly one of the known ones; what is far from all may be the owner's notes."""
     for key in entry:
         near = get_close_matches(str(key).lower(), known, n=1, cutoff=0.6)
         if key not in known and near and near[0] not in entry:
-            line = f'{place}: nothing reads "{key}"; was "{near[0]}" meant?'
-            yield FileFault(FILE, 0, line)
+            yield f'nothing reads "{key}"; was "{near[0]}" meant?'
 
 
 def _grasp(row: Any) -> Grasps:
     """One grasp from its JSON."""
     if not isinstance(row, Mapping):
         raise InputError(f"expected an object, got {row!r}")
+    if misspelt := next(_misspelt(row, ("corners", *_GRASP_KEYS)), ""):
+        raise InputError(misspelt)
+    if "corners" in row and (both := [key for key in _GRASP_KEYS[:-1] if key in row]):
+        expected = '", "'.join(_GRASP_KEYS[:-1])
+        raise InputError(f'expected either "corners" or "{expected}", got both: {", ".join(both)}')
     if "corners" not in row:
         grasp = Grasps.from_records([row])
         if abs(float(row["angle_rad"])) > 2 * math.pi:

@@ -31,6 +31,12 @@ class Comparison:
             **found,
             "split": subset.split,
             "split_hash": subset.split_hash,
+            "fold": subset.fold,
+            "part": subset.part,
+            "data": self.a.data,
+            "rule": self.a.rule.to_dict(),
+            "crop_a": self.a.crop,
+            "crop_b": self.b.crop,
             "trained_on_a": self.a.trained_on,
             "trained_on_b": self.b.trained_on,
         }
