@@ -119,6 +119,14 @@ def test_a_masked_array_keeps_its_mask() -> None:
         check_rgb(colour)
 
 
+def test_a_wrong_unit_of_integer_depth_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "depth.png"
+    assert cv2.imwrite(str(path), np.full((4, 5), 700, np.uint16))
+    with pytest.raises(InputError, match=r"would be 700 m; is the unit 1 right\?$"):
+        read_depth(path, "1")
+    assert read_depth(path, "mm")[0, 0] == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("shape", [(4, 9), (480, 640), (1, 2000)])
 def test_millimetres_that_are_said_to_be_metres_are_refused(shape: tuple[int, int]) -> None:
     depth = np.random.default_rng(0).uniform(400, 900, shape).astype(np.float32)

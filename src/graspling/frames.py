@@ -84,6 +84,7 @@ def read_depth(
                 f"{unit_from} mm, 0.1mm or the metres of one count"
             )
         image = image.astype(np.float32) * np.float32(parse_depth_unit(unit))
+        _refuse_far(image[image > 0], str(path), f"is the unit {unit} right?")
     depth = check_depth(image, str(path))
     valid = valid_depth(depth)
     depth = np.asarray(cv2.copyTo(depth, valid), dtype=np.float32)
@@ -171,13 +172,14 @@ def _wh(image: NDArray[Any]) -> str:
     return f"{image.shape[1]}x{image.shape[0]}"
 
 
-def _refuse_far(known: NDArray[np.float32], source: str) -> None:
+def _refuse_far(
+    known: NDArray[np.float32],
+    source: str,
+    doubt: str = "the unit is probably wrong (floating point depth must be in metres)",
+) -> None:
     """Raises InputError when depths that are known (N,) are no metres."""
     if known.size and (typical := float(np.median(known))) > _FARTHEST:
-        raise InputError(
-            f"{source}: the typical depth would be {typical:.0f} m; the unit is probably wrong "
-            "(floating point depth must be in metres)"
-        )
+        raise InputError(f"{source}: the typical depth would be {typical:.0f} m; {doubt}")
 
 
 def valid_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -204,6 +204,13 @@ def test_cornell_depth_options(fakes: ModuleType, tmp_path: Path) -> None:
     assert none.depth is None
 
 
+def test_depth_is_not_asked_of_a_copy_without_any(fakes: ModuleType, tmp_path: Path) -> None:
+    root = fakes.cornell_recovered(tmp_path)
+    assert open_dataset(f"cornell:{root},depth=none").unlabelled_ids
+    with pytest.raises(InputError, match="this copy has colour alone"):
+        open_dataset(f"cornell:{root},depth=z")
+
+
 def test_cornell_recovered_exact_keeps_exact_rectangles(fakes: ModuleType, tmp_path: Path) -> None:
     root = fakes.cornell_recovered(tmp_path)
     everything, exact = open_dataset(f"cornell:{root}"), open_dataset(f"cornell:{root},exact=true")

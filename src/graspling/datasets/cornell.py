@@ -101,6 +101,8 @@ class Cornell(Dataset):
     # ---- finding the files --------------------------------------------------------------------
 
     def _find_recovered(self, exact: bool) -> None:
+        if self.depth == "z":
+            raise self.unusable("depth=z is for the original layout; this copy has colour alone")
         about = read_json(self.root / "dataset.json")
         try:
             crop = about["crop"]
