@@ -81,6 +81,12 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
             "distill: terms.hint: 1 shares for 3 pairs of taps",
         ),
         (["distill", "mine.yaml", "--data", "a:b"], "the recipe mine.yaml: there is no such file"),
+        (["distill", "nope"], "no recipe 'nope'; choose one of distill_ggcnn, distill_graspling,"),
+        (["semi", "nope"], "no recipe 'nope'; choose one of semi_graspling, semi_litegrasp or a"),
+        (
+            ["distill", "distill_ggcnn", "--set", "distill.terms={3: {compare: labels}}"],
+            "the name 3 is no text",
+        ),
         (["continual"], "--old"),
     ],
 )
@@ -132,7 +138,7 @@ def test_quick_says_which_of_your_settings_it_replaces(run, labelled_folder, tmp
     words = ["continual", "--old", data, "--new", data, "--quick", "--networks", "ggcnn"]
     asked = ["--size", 64, "--pretrain", 3, "--images", 6, "--modality", "rgb", "--threads", 1]
     said = run(*words, *asked, "--out", out)[2]
-    assert "--quick has its own size, pretrain; without it they are as you say" in said
+    assert "--quick has its own size, pretrain, yours do not count" in said
 
 
 def test_a_run_is_not_gone_on_with_by_another_recipe(run, labelled_folder, tmp_path):

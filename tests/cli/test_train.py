@@ -48,7 +48,7 @@ def test_train_export_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
     assert "the data lie there" in complaint(run(*own))
     others = ["--epochs", 7, "--set", "threads=1", "batch=1"]
     _, _, err = run(*words[:-1], tmp_path / "other", "--quick", *others)
-    assert "--quick has its own epochs, batch; without it they are as you say" in err
+    assert "--quick has its own epochs, batch, yours do not count" in err
     model = tmp_path / "mine.onnx"
     assert run("export", out / "best.safetensors", "--out", model, "--name", "mine")[0] == 0
     scores = []

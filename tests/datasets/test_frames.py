@@ -25,9 +25,27 @@ def test_a_folder_of_frames_has_no_labels(tmp_path: Path) -> None:
     colour = open_dataset(f"frames:{tmp_path},modality=rgb")
     assert colour[colour.unlabelled_ids[0]].depth is None
     (tmp_path / "b_depth.png").unlink()
-    assert open_dataset(f"frames:{tmp_path}")["a_rgb"].depth is None  # not all have depth
     with pytest.raises(InputError, match="no depth file"):
         open_dataset(f"frames:{tmp_path},modality=rgbd")
+
+
+@pytest.mark.parametrize(("lone", "lacks"), [("b_depth", "colour"), ("b_rgb", "depth")])
+def test_an_image_without_its_partner_is_named(tmp_path: Path, lone: str, lacks: str) -> None:
+    for name in ("a_rgb", "a_depth", "c_rgb", "c_depth", lone):
+        image = np.full((6, 8, 3), 9, np.uint8) if "rgb" in name else np.full((6, 8), 5, np.uint16)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+    said = rf"{lone}.png: no {lacks} file .*; modality=rgb or modality=depth reads one kind alone"
+    with pytest.raises(InputError, match=said):
+        open_dataset(f"frames:{tmp_path}")
+    alone = {kind: open_dataset(f"frames:{tmp_path},modality={kind}") for kind in ("rgb", "depth")}
+    counts = {kind: len(frames.unlabelled_ids) for kind, frames in alone.items()}
+    assert counts == {"rgb": 2, "depth": 2} | {"depth" if lacks == "colour" else "rgb": 3}
+
+
+def test_a_png_whose_name_says_nothing_is_colour(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), np.full((6, 8, 3), 9, np.uint8))
+    sample = open_dataset(f"frames:{tmp_path}")["1"]
+    assert sample.rgb is not None and sample.depth is None
 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
@@ -37,7 +55,7 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     assert str(error.value).count(str(tmp_path)) == 1
     (tmp_path / "first day").mkdir()
     with pytest.raises(InputError, match="but not in the folders within it"):
-        open_dataset(f"frames:{tmp_path}")
+        open_dataset(f"frames:{tmp_path},modality=depth")
 
 
 def test_softening_takes_detail_and_keeps_what_is_large() -> None:

@@ -96,6 +96,9 @@ def test_folders_without_frames_are_refused(tmp_path: Path):
     write(tmp_path / "b_depth.png", np.full((48, 64), 600, np.uint16))
     with pytest.raises(InputError, match="no depth file for frame"):
         Folder(tmp_path)
+    (tmp_path / "a_rgb.png").rename(tmp_path / "a_depth.png")
+    with pytest.raises(InputError, match="a_depth.png: no colour file"):
+        Folder(tmp_path)
 
 
 # ---- videos -----------------------------------------------------------------------------------

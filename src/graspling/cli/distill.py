@@ -61,9 +61,11 @@ def _resolve(options: Semi, kind: str) -> tuple[Recipe, Path]:
     from graspling.training.recipe import TAUGHT, load_recipe, recipe_names
 
     source, out = recipe_of(options)
-    if not source:
+    is_file = Path(source).suffix in (".yaml", ".yml")
+    if not is_file and source not in recipe_names() + recipe_names(TAUGHT):
         fitting = [name for name in recipe_names(TAUGHT) if name.startswith(kind)]
-        raise InputError(f"which recipe? choose one of {', '.join(fitting)} or a .yaml file")
+        question = f"no recipe {source!r}; " if source else "which recipe? "
+        raise InputError(f"{question}choose one of {', '.join(fitting)} or a .yaml file")
     settings = load_recipe(source).to_dict()
     if settings[kind] is None:
         other = next((k for k in ("distill", "semi") if settings[k] is not None), "train")

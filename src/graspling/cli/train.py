@@ -114,7 +114,7 @@ def shortened(options: Training, recipe: Any) -> Any:
 def replaced(asked: list[str]) -> None:
     """Say which settings that were asked for --quick does not heed."""
     if asked:
-        warn(f"--quick has its own {', '.join(asked)}; without it they are as you say")
+        warn(f"--quick has its own {', '.join(asked)}, yours do not count")
 
 
 def recipe_of(options: Training) -> tuple[str, Path]:

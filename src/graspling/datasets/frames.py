@@ -3,7 +3,8 @@
 ``a_rgb.png`` and ``a_depth.png``, ``color_3.png`` and ``depth_3.npy`` and the like belong together,
 see :mod:`graspling.sources.pairs`; a folder may also hold colour or depth alone. Options:
 ``depth_unit`` (``mm``, ``0.1mm``, metres a count) for integer depth; ``modality`` (``rgb``,
-``depth``, ``rgbd``; by default whatever is there). Terms: yours.
+``depth``, ``rgbd``; by default whatever is there, by the names, and if both are there every file
+has its partner). Terms: yours.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from graspling.datasets.options import Option, check_choice, choice
 from graspling.datasets.sample import Dataset, Frame, Labels
 from graspling.errors import InputError
 from graspling.frames import read_depth, read_rgb
-from graspling.sources.pairs import FramePaths, frame_paths
+from graspling.sources.pairs import FramePaths, find_frames, frame_paths
 
 _MODALITIES = ("auto", "rgb", "depth", "rgbd")
 
@@ -45,21 +46,16 @@ class Frames(Dataset):
         self.unlabelled_ids = tuple(sorted(self._paths))
 
     def _find(self, modality: str) -> list[FramePaths]:
-        """The frames of the folder; of both kinds of images where both are there."""
         folder = [str(self.root)]
-        tries = {
-            "rgbd": (folder, folder),
-            "rgb": (folder, []),
-            "depth": ([], folder),
-        }
-        wanted = list(tries) if modality == "auto" else [modality]
-        for name in wanted:
-            try:
-                return frame_paths(*tries[name])[0]
-            except InputError as error:
-                if name == wanted[-1]:
-                    raise self.unusable(str(error).removeprefix(f"{self.root}: ")) from None
-        raise AssertionError(wanted)
+        named = {"rgb": (folder, []), "depth": ([], folder), "rgbd": (folder, folder)}
+        try:
+            if modality == "auto":
+                return find_frames(self.root)
+            return frame_paths(*named[modality])[0]
+        except InputError as error:
+            reason = str(error).removeprefix(f"{self.root}: ")
+            other = "; modality=rgb or modality=depth reads one kind alone"
+            raise self.unusable(reason + (other if "pairs share" in reason else "")) from None
 
     def files(self, sample_id: str) -> list[Path]:
         paths = self._paths[sample_id]

@@ -11,12 +11,9 @@ from pathlib import Path
 
 from graspling.camera import Intrinsics
 from graspling.errors import InputError
-from graspling.files import counting_order
 from graspling.frames import read_depth, read_rgb
 from graspling.sources.base import Frame, Register, Source
-from graspling.sources.pairs import FramePaths, frame_paths, is_depth, is_image
-
-_COLOUR_FOLDERS = ("rgb", "color", "colour", "images", "image")
+from graspling.sources.pairs import find_frames
 
 
 class Folder(Source):
@@ -45,7 +42,7 @@ class Folder(Source):
             raise InputError(f"{path}: there is no such folder")
         self.name = str(path)
         self._unit, self._intrinsics, self._register = depth_unit, intrinsics, register
-        self._frames = _find(root)
+        self._frames = find_frames(root)
         self.gives = (bool(self._frames[0].rgb), bool(self._frames[0].depth))
 
     def __len__(self) -> int:
@@ -63,27 +60,3 @@ class Folder(Source):
                 yield Frame(paths.name, fault=str(error))
             else:
                 yield Frame(paths.name, rgb, depth, intrinsics=self._intrinsics)
-
-
-def _find(root: Path) -> list[FramePaths]:
-    depth_folder = root / "depth"
-    if depth_folder.is_dir():
-        depth = _images(depth_folder)
-        colour_folder = next((f for name in _COLOUR_FOLDERS if (f := root / name).is_dir()), None)
-        colour = _images(colour_folder) if colour_folder else []
-    else:
-        files = _images(root)
-        depth = [file for file in files if is_depth(file)]
-        colour = [file for file in files if not is_depth(file)]
-    if not colour and not depth:
-        raise InputError(
-            f"{root}: holds no images; expected colour (PNG, JPEG), depth (PNG with depth in its "
-            "name, TIFF, NPY) or both, here or in the folders rgb and depth"
-        )
-    return frame_paths([str(file) for file in colour], [str(file) for file in depth])[0]
-
-
-def _images(folder: Path) -> list[Path]:
-    """Images that are no masks, in the order in which a person counts: 2 before 10."""
-    files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
-    return sorted(files, key=counting_order)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graspling.errors import InputError
+from graspling.files import counting_order
 
 _COLOUR_FILES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 _DEPTH_FILES = frozenset({".png", ".tif", ".tiff", ".npy"})
+_COLOUR_FOLDERS = ("rgb", "color", "colour", "images", "image")
 
 
 def _mark(words: str, letter: str) -> re.Pattern[str]:
@@ -59,6 +61,42 @@ def is_depth(path: Path) -> bool:
     return suffix in _DEPTH_FILES and (
         suffix not in _COLOUR_FILES or bool(_DEPTH_MARK.search(path.stem))
     )
+
+
+def find_frames(root: Path) -> list[FramePaths]:
+    """The frames of a folder, in the order in which a person counts: of colour, depth or both, in
+    the folder itself or in folders ``rgb`` and ``depth`` of it. By its name a file is the one or
+    the other; if both kinds are there, each file has its partner.
+
+    Raises:
+        InputError: no image, or colour and depth do not pair up.
+    """
+    depth_folder = root / "depth"
+    if depth_folder.is_dir():
+        depth = _images(depth_folder)
+        colour_folder = next((f for name in _COLOUR_FOLDERS if (f := root / name).is_dir()), None)
+        colour = _images(colour_folder) if colour_folder else []
+    else:
+        files = _images(root)
+        depth = [file for file in files if is_depth(file)]
+        colour = [file for file in files if not is_depth(file)]
+    if not colour and not depth:
+        raise InputError(
+            f"{root}: holds no images; expected colour (PNG, JPEG), depth (PNG with depth in its "
+            "name, TIFF, NPY) or both, here or in the folders rgb and depth"
+        )
+    frames = frame_paths([str(file) for file in colour], [str(file) for file in depth])[0]
+    if colour and (alone := sorted(set(depth) - {frame.depth for frame in frames})):
+        raise InputError(
+            f"{alone[0]}: no colour file for this depth among {len(colour)}; "
+            "pairs share a name, such as a_rgb.png and a_depth.png"
+        )
+    return frames
+
+
+def _images(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
+    return sorted(files, key=counting_order)
 
 
 def frame_paths(rgb: Sequence[str], depth: Sequence[str]) -> tuple[list[FramePaths], bool]:

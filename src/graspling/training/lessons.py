@@ -27,12 +27,14 @@ class Lesson:
     Attributes:
         extra: what is trained or kept beside the network (adapters); nothing here.
         before: what others that teach the network have learned from.
+        doubt: what a user should know before it begins; empty: nothing.
     """
 
     def __init__(self, criterion: GraspLoss, precision: str) -> None:
         self.criterion, self.precision = criterion, precision
         self.extra: nn.Module = nn.Module()
         self.before: tuple[TrainedOn, ...] = ()
+        self.doubt = ""
 
     def __call__(self, network: GraspNetwork, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch and its parts for the log, all scalars."""

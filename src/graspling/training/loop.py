@@ -135,8 +135,8 @@ def train(
     complaint = dataset.complaint
     if team.first:
         tqdm.write(_images(part, batches), file=sys.stderr)
-    if team.first and complaint:
-        tqdm.write(f"graspling: warning: {complaint}", file=sys.stderr)
+    for doubt in filter(None, (complaint, lesson.doubt) if team.first else ()):
+        tqdm.write(f"graspling: warning: {doubt}", file=sys.stderr)
     if team.first:
         write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
         log = Log(folder, progress.step, ended=progress.batch == 0)

@@ -289,8 +289,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             return None
         return _convert(next(o for o in options if o is not type(None)), value, where)
     if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        if not isinstance(value, dict):
             raise InputError(f"{where} is {value!r}, expected settings by name")
+        if strange := [key for key in value if not isinstance(key, str)]:
+            raise InputError(f"{where}: the name {strange[0]!r} is no text; put it in quotes")
         return {key: _convert(options[1], v, f"{where}.{key}") for key, v in value.items()}
     if origin is tuple and options[-1] is Ellipsis:
         if not isinstance(value, list | tuple):

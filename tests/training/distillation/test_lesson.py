@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +181,15 @@ def test_a_distillation_of_which_nothing_counts_is_refused(bars: str, teacher: P
     how = DistillSettings(terms={"labels": Term("labels")}, alpha=1.0)
     with pytest.raises(InputError, match="no term of labels counts.* alpha 1;"):
         Distillation(how, student, frozen, GraspLoss(LossSettings(kind="mse")), "fp32", 64)
+
+
+@pytest.mark.parametrize(("compare", "told"), [("labels", True), ("outputs", False)])
+def test_a_teacher_that_nothing_asks_is_told(compare: Any, told: bool, teacher: Path) -> None:
+    how = DistillSettings(terms={"basic": Term(compare)}, alpha=0.5)
+    criterion = GraspLoss(LossSettings(kind="mse"))
+    student = build("ggcnn_student_v1")
+    lesson = Distillation(how, student, Teacher(str(teacher), "rgb"), criterion, "fp32", 64)
+    assert ("no term asks the teacher" in lesson.doubt) == told
 
 
 # as docs/distill.md has them

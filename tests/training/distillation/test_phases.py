@@ -67,6 +67,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         ("made", "rgb", "give --unlabelled generated:made"),
         ("frames:nope", "rgb", "frames data at nope: there is no such folder"),
         ("empty", "rgb", "frames data at empty: the folder holds no colour image"),
+        ("frames:empty", "rgb", "frames data at empty: holds no images"),
         ("depth", "depth", "--unlabelled frames:depth,depth_unit=mm"),
         ("frames:rgb", "depth", "no depth.*takes depth.*modality=rgb"),
         ("frames:depth,depth_unit=mm", "rgb", "no colour.*takes rgb.*modality=depth"),
@@ -114,6 +115,12 @@ def test_a_folder_gives_the_images_that_the_recipe_takes(bars: str, tmp_path: Pa
     frames(folder, "depth")
     semi_supervise(semi(bars, unlabelled=(str(folder),), epochs=1), tmp_path / "run")
     assert read_log(tmp_path / "run" / "log.jsonl")
+
+
+def test_images_given_twice_are_refused(bars: str, tmp_path: Path) -> None:
+    folder = str(frames(tmp_path / "frames", "rgb"))
+    with pytest.raises(InputError, match="frames: given twice"):
+        semi_supervise(semi(bars, unlabelled=(folder, folder)), tmp_path / "run")
 
 
 def test_each_image_of_a_folder_is_tried_before_the_training(bars: str, tmp_path: Path) -> None:

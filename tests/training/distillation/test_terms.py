@@ -169,6 +169,8 @@ def test_taps_by_name_and_by_path() -> None:
     assert tap_widths(lite, ["backbone.stage3"], 64) == {"backbone.stage3": [18, 36, 72]}
     with pytest.raises(InputError, match="decoder1, decoder2, decoder3"):
         find_tap(kufenet, "decoder9")
+    with pytest.raises(InputError, match="no tap ''; its taps: decoder1"):
+        find_tap(kufenet, "")  # PyTorch's name of the network itself
 
 
 def test_a_tap_gives_what_its_module_said_whatever_changes_it_afterwards() -> None:
@@ -186,6 +188,7 @@ def test_a_tap_gives_what_its_module_said_whatever_changes_it_afterwards() -> No
     ("settings", "message"),
     [
         ({"compare": "outputs", "loss": "mmd"}, "choose one of mse, smooth_l1"),
+        ({"compare": "labels", "loss": "mmd"}, "own loss, leave it out"),
         ({"compare": "attention"}, "expected pairs of taps"),
         ({"compare": "outputs", "taps": (("a", "b"),)}, "expected no taps"),
         ({"compare": "features", "taps": (("a", "b"),), "shares": (1.0, 2.0)}, "2 shares for 1"),

@@ -157,12 +157,11 @@ def domains(old: Dataset, new: Dataset, settings: ContinualSettings) -> tuple[li
     held = set(settings.hold_out)
     if held:
         known = {k for side in (old, new) for i in side.ids for k in _kinds(side, i)}
-        for kind in settings.hold_out:
-            if kind not in known:
-                raise InputError(
-                    f"--hold-out {kind}: neither --old nor --new shows such objects; "
-                    f"expected some of {', '.join(sorted(known))}"
-                )
+        if unknown := [kind for kind in settings.hold_out if kind not in known]:
+            raise InputError(
+                f"--hold-out {' '.join(unknown)}: neither --old nor --new shows such objects; "
+                f"expected some of {', '.join(sorted(known))}"
+            )
     first = [i for i in old.ids if not held or not held & set(_kinds(old, i))]
     second = [i for i in new.ids if len(new.labels(i).grasps or ())]
     if held:

@@ -78,6 +78,8 @@ class Distillation(Lesson):
         pairs = [pair for term in self.terms.values() for pair in term.taps]
         if any(term.compare != "labels" for term in self.terms.values()):
             self.before = (teacher.card.trained_on,)
+        else:
+            self.doubt = f"{', '.join(self.terms)}: no term asks the teacher, labels alone teach"
         self.student_taps, self.teacher_taps = ([pair[side] for pair in pairs] for side in (0, 1))
         if cache is not None and pairs:
             raise InputError("distill: a cache holds outputs; terms with taps need the teacher")

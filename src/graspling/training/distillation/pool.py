@@ -89,7 +89,9 @@ def open_pool(
     labelled = _files(dataset, dataset.ids) if further else set()
     hidden = [i for i in dataset.unlabelled_ids if dataset.objects.get(i) in apart]
     forbidden = _files(dataset, hidden)
-    for name in further:
+    for number, name in enumerate(further):
+        if name in further[:number]:
+            raise InputError(f"--unlabelled {name}: given twice; once is enough")
         other = dataset if name == spec else _opened(name, preparation.modality)
         ids = other.unlabelled_ids
         if known.isdisjoint(mark for part in parts_of(other) for mark in _marks(part)):

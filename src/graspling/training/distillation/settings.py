@@ -53,9 +53,10 @@ class Term:
     def __post_init__(self) -> None:
         known = LOSSES[self.compare]
         if self.loss and self.loss not in known:
+            choice = f"choose one of {', '.join(known)}"
             raise InputError(
                 f"a term that compares {self.compare} by {self.loss!r}; "
-                f"choose one of {', '.join(known) or 'none: labels have the recipe`s loss'}"
+                + (choice if known else "labels have the recipe's own loss, leave it out")
             )
         if (self.compare in ("attention", "features")) != bool(self.taps):
             wanted = "pairs of taps" if not self.taps else "no taps"

@@ -32,6 +32,8 @@ def find_tap(network: GraspNetwork, name: str) -> nn.Module:
         module: nn.Module = named[name]
         return module
     try:
+        if not name:  # PyTorch's name of the network itself
+            raise AttributeError
         return network.get_submodule(name)
     except AttributeError:
         known = f"its taps: {', '.join(named)}" if named else _convolutions(network)
