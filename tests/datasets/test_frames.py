@@ -34,7 +34,7 @@ def test_an_image_without_its_partner_is_named(tmp_path: Path, lone: str, lacks:
     for name in ("a_rgb", "a_depth", "c_rgb", "c_depth", lone):
         image = np.full((6, 8, 3), 9, np.uint8) if "rgb" in name else np.full((6, 8), 5, np.uint16)
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
-    said = rf"{lone}.png: no {lacks} file .*; modality=rgb or modality=depth reads one kind alone"
+    said = rf"{lone}.png: no {lacks} file .*modality=rgb or modality=depth reads one kind alone"
     with pytest.raises(InputError, match=said):
         open_dataset(f"frames:{tmp_path}")
     alone = {kind: open_dataset(f"frames:{tmp_path},modality={kind}") for kind in ("rgb", "depth")}

@@ -27,7 +27,10 @@ class Frames(Dataset):
 
     kind: ClassVar[str] = "frames"
     terms: ClassVar[str] = "yours"
-    how_to_get: ClassVar[str] = "Give a folder of colour images, depth images or pairs of both"
+    how_to_get: ClassVar[str] = (
+        "Give a folder of colour images, depth images or pairs of both; modality=rgb or "
+        "modality=depth reads one kind alone"
+    )
     options: ClassVar[Mapping[str, Option]] = {"depth_unit": str, "modality": choice(*_MODALITIES)}
 
     def __init__(
@@ -53,9 +56,7 @@ class Frames(Dataset):
                 return find_frames(self.root)
             return frame_paths(*named[modality])[0]
         except InputError as error:
-            reason = str(error).removeprefix(f"{self.root}: ")
-            other = "; modality=rgb or modality=depth reads one kind alone"
-            raise self.unusable(reason + (other if "pairs share" in reason else "")) from None
+            raise self.unusable(str(error).removeprefix(f"{self.root}: ")) from None
 
     def files(self, sample_id: str) -> list[Path]:
         paths = self._paths[sample_id]

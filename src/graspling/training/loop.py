@@ -135,9 +135,8 @@ def train(
     complaint = dataset.complaint
     if team.first:
         tqdm.write(_images(part, batches), file=sys.stderr)
-    for doubt in filter(None, (complaint, lesson.doubt) if team.first else ()):
-        tqdm.write(f"graspling: warning: {doubt}", file=sys.stderr)
-    if team.first:
+        for doubt in filter(None, (complaint, lesson.doubt)):
+            tqdm.write(f"graspling: warning: {doubt}", file=sys.stderr)
         write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
         log = Log(folder, progress.step, ended=progress.batch == 0)
         card = make_card(recipe, network, preparation, dataset, part.train, part.split)

@@ -31,13 +31,11 @@ def find_tap(network: GraspNetwork, name: str) -> nn.Module:
     if isinstance(named, dict) and name in named:
         module: nn.Module = named[name]
         return module
-    try:
-        if not name:  # PyTorch's name of the network itself
-            raise AttributeError
-        return network.get_submodule(name)
-    except AttributeError:
-        known = f"its taps: {', '.join(named)}" if named else _convolutions(network)
-        raise InputError(f"{type(network).__name__} has no tap {name!r}; {known}") from None
+    modules = dict(network.named_modules(remove_duplicate=False))
+    if name and name in modules:  # by an empty name PyTorch means the network itself
+        return modules[name]
+    known = f"its taps: {', '.join(named)}" if named else _convolutions(network)
+    raise InputError(f"{type(network).__name__} has no tap {name!r}; {known}")
 
 
 def _convolutions(network: GraspNetwork) -> str:
