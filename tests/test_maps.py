@@ -174,6 +174,29 @@ def test_top_grasps_are_distinct() -> None:
     assert not same.any()
 
 
+def test_a_ridge_around_a_better_place_is_a_grasp_of_its_own() -> None:
+    v, u = np.mgrid[:SIDE, :SIDE]
+    radius = np.hypot(u - 112, v - 112)
+    middle, ring = radius < 10, (radius > 25) & (radius < 32)
+    maps = np.zeros((4, SIDE, SIDE), np.float32)
+    maps[0] = 0.9 * middle + 0.6 * ring
+    maps[1:3] = np.where(middle, [[[1.0]], [[0.0]]], [[[-1.0]], [[0.0]]])
+    maps[3] = 0.2
+    found = decode(maps, top=5)
+    np.testing.assert_allclose(found.quality, [0.9, 0.6], rtol=0.1)
+    distance = np.hypot(found.u - 112, found.v - 112)
+    assert distance[0] < 1 and 25 <= distance[1] <= 32
+
+
+@pytest.mark.parametrize("qualities", [(0.8, 0.8), (0.9, 0.7)])
+def test_a_large_plateau_hides_no_other_grasp(qualities: tuple[float, float]) -> None:
+    grasps = Grasps.from_arrays([60, 170], [60, 170], [0.2, 0.9], 120, 60, quality=qualities)
+    found = decode(encode(grasps, SIDE, SIDE).maps, top=5)
+    assert len(found) == 2
+    order = np.argsort(found.u)
+    np.testing.assert_allclose(found.centres[order], grasps.centres, atol=1)
+
+
 def test_of_two_places_the_one_whose_angle_is_sure_is_preferred() -> None:
     grasps = Grasps.from_arrays([60, 160], [60, 160], [0.3, 0.9], 40, quality=[0.9, 0.8])
     maps = encode(grasps, SIDE, SIDE).maps

@@ -84,6 +84,17 @@ def test_quality_is_weighed_by_certainty_as_in_the_reference():
     np.testing.assert_allclose(found.centres, expected.centres, atol=0.1)
 
 
+def test_a_better_place_beside_a_peak_does_not_draw_its_centre():
+    sharp = Decoding(sigma=0.7)
+    maps = np.zeros((4, SIDE, SIDE), np.float32)
+    maps[0, 39:42, 39:42], maps[0, 39:42, 43:46] = 1.0, 0.6
+    maps[1, :, :43], maps[2, :, 43:] = 1.0, 1.0
+    maps[3] = 0.2
+    (found,), expected = in_graph(echo(sharp), maps[None]), decode(maps, top=10, decoding=sharp)
+    assert len(found) == len(expected) == 2
+    np.testing.assert_allclose(found.centres, expected.centres, atol=0.1)
+
+
 def test_angles_at_the_edges_of_the_half_circle(session):
     maps = np.zeros((5, 4, SIDE, SIDE), np.float32)
     angles = np.deg2rad([-90, -89.9, 0, 45, 89.9])

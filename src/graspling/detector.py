@@ -1,6 +1,6 @@
 """The runtime: a frame in, grasps out.
 
->>> detector = graspling.load("ggcnn2-generated-depth")  # doctest: +SKIP
+>>> detector = graspling.load("graspling_s-generated-depth")  # doctest: +SKIP
 >>> grasps = detector.detect(depth=depth, top=5)  # doctest: +SKIP
 """
 

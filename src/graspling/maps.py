@@ -247,7 +247,9 @@ def decode(
     peak_v, peak_u = np.divmod(np.flatnonzero(peak), peak.shape[1])  # row by row
     if not len(peak_u):
         return Grasps.empty()
-    order = np.argsort(-smooth[peak_v, peak_u], kind="stable")[:_MOST_CANDIDATES]
+    order = np.argsort(-smooth[peak_v, peak_u], kind="stable")
+    if len(order) > _MOST_CANDIDATES:
+        order = _one_a_plateau(peak, peak_u, peak_v, order)[:_MOST_CANDIDATES]
     peaks = [(int(u), int(v)) for u, v in zip(peak_u[order], peak_v[order], strict=True)]
 
     covered = np.zeros((smooth.shape[0] + 2, smooth.shape[1] + 2), np.uint8)
@@ -346,13 +348,24 @@ def _local_means(
     return np.arctan2(sin, cos) / 2, size / total
 
 
+def _one_a_plateau(
+    peak: Mask, peak_u: NDArray[np.intp], peak_v: NDArray[np.intp], order: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """The order without pixels that adjoin an earlier one: all of a plateau are peaks alike, and a
+    large one would leave no candidate to others."""
+    _, plateaus = cv2.connectedComponents(peak.view(np.uint8), connectivity=8)
+    _, first = np.unique(plateaus[peak_v[order], peak_u[order]], return_index=True)
+    return order[np.sort(first)]
+
+
 def _peak_centre(
     smooth: NDArray[np.float32], covered: NDArray[np.uint8], u: int, v: int
 ) -> tuple[float, float]:
     """Centroid of the connected pixels within 10 % of the peak at (u, v).
 
     Marks them in ``covered`` (one pixel larger on each side, as OpenCV's flood fill wants it), so
-    that a plateau is one peak. A crescent whose centroid falls outside itself keeps its peak.
+    that a plateau is one peak. A crescent or ring whose centroid falls outside itself keeps its
+    peak.
     """
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (_FRESH << 8)
     drop = float(smooth[v, u]) * _PEAK_TOLERANCE
@@ -364,6 +377,6 @@ def _peak_centre(
     covered[window][part] = 1
     sums = cv2.moments(part.view(np.uint8), binaryImage=True)
     centre_u, centre_v = left + sums["m10"] / sums["m00"], upper + sums["m01"] / sums["m00"]
-    if not covered[round(centre_v) + 1, round(centre_u) + 1]:
+    if not part[round(centre_v) - upper, round(centre_u) - left]:
         return float(u), float(v)
     return float(centre_u), float(centre_v)

@@ -5,7 +5,8 @@ jaw, quality in pixels of the input; rows with quality 0 are empty. It follows
 :func:`graspling.maps.decode`, the reference, but for one thing: the centre of a peak is the
 centroid of the pixels within 10 % of it that lie within ``Decoding.distance``, while the reference
 follows connected pixels as far as they go. On a long ridge the reference therefore names one grasp
-in its middle, and the graph the highest point first.
+in its middle, and the graph the highest point first; on a plateau of equal quality that is wider
+than that, it names the upper edge, and one of more than 32 pixels can hide lesser grasps.
 
 The optional input "decode" (true by default) switches it off: the graph then gives maps alone, and
 no time is spent.
@@ -26,7 +27,7 @@ from graspling.maps import Decoding
 GRASPS = 10
 _CANDIDATES = 32  # peaks among which the distinct grasps are looked for
 _ROUNDS = 8  # of the suppression; each settles one more link of a chain of neighbours
-_TOLERANCE = 0.9  # of a peak: what belongs to it
+_TOLERANCE = 0.1  # of a peak: what differs less belongs to it
 
 
 def add_decoding(model: onnx.ModelProto, size: int, decoding: Decoding | None = None) -> None:
@@ -169,12 +170,15 @@ def _centroid(
     dv, du = (grid.ravel() for grid in np.mgrid[-reach : reach + 1, -reach : reach + 1])
     near = np.hypot(du, dv) <= max(limit, 1.0)
     du, dv = du[near], dv[near]
-    least = op("Mul", height, op.const(_TOLERANCE))
+    allowed = op("Mul", height, op.const(_TOLERANCE))
     place, inside = _window(op, u, v, du, dv, size)
-    high = op(
-        "GreaterOrEqual", _look(op, smooth, place, len(du)), op("Unsqueeze", least, op.ints(2))
+    values = _look(op, smooth, place, len(du))
+    alike = op(
+        "LessOrEqual",
+        op("Abs", op("Sub", values, op("Unsqueeze", height, op.ints(2)))),
+        op("Unsqueeze", allowed, op.ints(2)),
     )
-    part = op("Cast", op("And", high, inside), to=TensorProto.FLOAT)
+    part = op("Cast", op("And", alike, inside), to=TensorProto.FLOAT)
     total = op("ReduceSum", part, op.ints(2), keepdims=0)
     total = op("Max", total, op.const(1))
     moved = []
@@ -183,7 +187,8 @@ def _centroid(
         moved.append(op("Add", start, op("Div", pull, total)))
     at_u, at_v = (op("Round", coordinate) for coordinate in moved)
     place, _ = _window(op, at_u, at_v, [0], [0], size)
-    belongs = op("GreaterOrEqual", op("GatherElements", smooth, place, axis=1), least)
+    there = op("GatherElements", smooth, place, axis=1)
+    belongs = op("LessOrEqual", op("Abs", op("Sub", there, height)), allowed)
     return op("Where", belongs, moved[0], u), op("Where", belongs, moved[1], v)
 
 
@@ -243,7 +248,7 @@ def _same(op: _Branch, u: str, v: str, angle: str, height: str, limit: float, tu
     part = op(
         "GreaterOrEqual",
         op("Unsqueeze", height, op.ints(1)),
-        op("Mul", op("Unsqueeze", height, op.ints(2)), op.const(_TOLERANCE)),
+        op("Mul", op("Unsqueeze", height, op.ints(2)), op.const(1 - _TOLERANCE)),
     )
     same = op("And", near, op("Or", op("Less", turned, op.const(turn)), part))
     later = np.triu(np.ones((_CANDIDATES, _CANDIDATES)), 1)

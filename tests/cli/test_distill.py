@@ -66,6 +66,10 @@ def test_train_distil_and_evaluate_in_a_row(run, labelled_folder, tmp_path):
             "strong.window is above 0",
         ),
         (
+            ["distill", "distill_ggcnn", "--data", "a:b", "--set", "distill.terms.more.weight=2"],
+            "a new one is set as a whole: --set 'distill.terms.more={compare: outputs, weight: 2}'",
+        ),
+        (
             ["distill", "distill_ggcnn", "--data", "a:b", "--set", "distill.fruit.weight=2"],
             "'fruit' is no group of settings; those of 'distill' are terms",
         ),

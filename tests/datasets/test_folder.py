@@ -12,6 +12,7 @@ import pytest
 
 from graspling.datasets import open_dataset
 from graspling.errors import InputError
+from graspling.evaluation.evaluate import nothing_to_grasp
 
 CAMERA = {"fx": 150, "fy": 150, "cx": 79.5, "cy": 59.5, "width": 160, "height": 120}
 
@@ -139,3 +140,16 @@ def test_folder_states_authors_and_camera(fakes: ModuleType, tmp_path: Path) -> 
     assert sample.intrinsics is not None and sample.intrinsics.fx == 150
     assert sample.negatives.jaw[0] == fakes.OPENING / 2
     assert dataset.authors["image 0"] == "Ada" and sample.object_id == "thing 0"
+
+
+def test_an_empty_list_says_that_nothing_can_be_grasped(fakes: ModuleType, tmp_path: Path) -> None:
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    entry = document["images"][1]
+    entry["grasps"] = []
+    entry.pop("negatives", None)
+    path.write_text(json.dumps(document))
+    assert nothing_to_grasp(open_dataset(f"folder:{tmp_path}")[entry["id"]])
+    entry["grasps"] = [{"u": "left"}]  # malformed: nobody knows
+    path.write_text(json.dumps(document))
+    assert not nothing_to_grasp(open_dataset(f"folder:{tmp_path}")[entry["id"]])

@@ -22,6 +22,7 @@ from graspling.datasets.show import show
 from graspling.errors import InputError
 from graspling.simulation.generator import generate
 from graspling.simulation.manifest import Settings
+from graspling.simulation.noise import DepthNoise
 
 SETTINGS = Settings(60, seed=3, views=2, shard_scenes=4)
 
@@ -198,6 +199,23 @@ def test_frames_kept_on_disk_are_the_same_and_damage_is_decoded_again(
     # noise is part of what is kept
     open_dataset(f"generated:{root},half=true,cache_mb=0,cache_dir={tmp_path / 'cache'}")[sample_id]
     assert len(list((tmp_path / "cache").rglob("*.npz"))) == 2
+
+
+def test_frames_kept_on_disk_are_not_those_of_another_sensor(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = f"generated:{root},noise=1,cache_mb=0"
+    kept = f"{spec},cache_dir={tmp_path / 'cache'}"
+    before = open_dataset(kept)
+    before[before.ids[0]]
+
+    class Rougher(DepthNoise):
+        def scaled(self, factor: float) -> DepthNoise:
+            return DepthNoise(white=0.9)
+
+    monkeypatch.setattr("graspling.datasets.generated.DepthNoise", Rougher)
+    plain, again = open_dataset(spec)[before.ids[0]], open_dataset(kept)[before.ids[0]]
+    np.testing.assert_array_equal(plain.depth, again.depth)
 
 
 def test_frames_kept_on_disk_follow_their_shard(root: Path, tmp_path: Path) -> None:

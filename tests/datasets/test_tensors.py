@@ -45,6 +45,16 @@ def test_public_files_are_read(tmp_path):
         tensors.split("image-wise")
 
 
+def test_poses_without_an_opening_need_one_beside_them(tmp_path):
+    folder = public(tmp_path, rows=(100,)) / "tensors"
+    poses = np.load(folder / "hand_poses_00000.npz")["arr_0"]
+    np.savez_compressed(folder / "hand_poses_00000.npz", poses[:, :4])
+    with pytest.raises(InputError, match=r"shape \(100, 4\), expected \(N, 7\)"):
+        GraspTensors(tmp_path)
+    np.savez_compressed(folder / "openings_00000.npz", np.full(100, 0.03))
+    np.testing.assert_allclose(GraspTensors(tmp_path).poses[:, 1], 0.03)
+
+
 def test_what_is_written_is_read(tmp_path):
     writer, rng = TensorWriter(tmp_path), np.random.default_rng(0)
     image = rng.uniform(0.5, 0.6, (2500, 32, 32, 1)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +13,10 @@ import pytest
 from graspling.datasets import open_dataset
 from graspling.datasets.check import check
 from graspling.datasets.convert import WRITERS, convert
+from graspling.datasets.records import Sample
 from graspling.datasets.show import closer, show
 from graspling.errors import InputError
+from graspling.grasps import Grasps
 
 
 @pytest.mark.parametrize("to", sorted(WRITERS))
@@ -51,6 +54,26 @@ def test_converting_keeps_ids_splits_and_states(fakes: ModuleType, tmp_path: Pat
     assert result.ids == source.ids and result.objects == source.objects
     assert result.split("object-wise").hash == source.split("object-wise").hash
     assert result["0100"].intrinsics == source["0100"].intrinsics
+
+
+@pytest.mark.parametrize("to", sorted(WRITERS))
+def test_where_nobody_knows_the_copy_is_not_labelled(
+    to: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    source = open_dataset(f"folder:{fakes.folder(tmp_path / 'in')}")
+    doubtful = source.ids[0]
+
+    class Doubtful(type(source)):  # type: ignore[misc]
+        def __getitem__(self, sample_id: str) -> Sample:
+            sample = super().__getitem__(sample_id)
+            if sample_id != doubtful:
+                return sample
+            return replace(sample, grasps=Grasps.empty(), ambiguous=sample.grasps)
+
+    source.__class__ = Doubtful
+    result = open_dataset(f"{to}:{convert(source, tmp_path / 'out', to, progress=False)}")
+    assert len(result.unlabelled_ids) == len(source.unlabelled_ids) + 1
 
 
 def test_no_image_of_a_new_folder_replaces_another(fakes: ModuleType, tmp_path: Path) -> None:

@@ -68,6 +68,27 @@ def test_few_objects_prove_little():
     assert alike.p == 1
 
 
+def test_an_interval_of_few_objects_agrees_with_their_p():
+    for objects in range(2, 6):  # all better: no test is below 0.05 yet
+        found = paired_bootstrap([0.0] * objects, [1.0] * objects, list(range(objects)), repeats=99)
+        assert found.p > 0.05 and found.interval == (0, 1)
+    six = paired_bootstrap([0.0] * 6, [1.0] * 6, list(range(6)), repeats=999)
+    assert six.p < 0.05 and six.interval == (1, 1)
+
+
+@pytest.mark.parametrize("objects", [3, 5, 8, 15, 40])
+def test_intervals_of_equal_models_hold_0_nearly_always(objects):
+    rng = np.random.default_rng(objects)
+    outside = below = 0
+    for _ in range(200):
+        a, b = rng.normal(0.5, 0.1, (2, objects, 4)) + rng.normal(0, 0.1, (2, objects, 1))
+        names = np.repeat(np.arange(objects), 4).tolist()
+        found = paired_bootstrap(a.ravel(), b.ravel(), names, repeats=300)
+        outside += not found.interval[0] <= 0 <= found.interval[1]
+        below += found.p < 0.05
+    assert outside <= 20 and below <= 20  # 10 expected
+
+
 def test_the_seed_decides_the_numbers():
     a, b = np.arange(30) % 3 > 0, np.arange(30) % 4 > 0
     runs = [paired_bootstrap(a, b, list(range(30)), repeats=300, seed=s) for s in (5, 5, 6)]

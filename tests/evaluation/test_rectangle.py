@@ -48,6 +48,13 @@ def test_nearest_judges_by_the_closest_centre_only():
     assert not correct(grasp(), labels, nearest=True).any()
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_labels_at_one_place_are_all_nearest(order):
+    # Jacquard lists a place several times, with several jaws and angles.
+    labels = Grasps.concatenate([grasp(degrees=60), grasp(), grasp(u=30)])
+    assert correct(grasp(u=1), labels[order], nearest=True).all()
+
+
 def test_the_verdict_does_not_depend_on_where_in_the_image_it_is():
     rng = np.random.default_rng(3)
     offsets = rng.uniform(-30, 30, (50, 2))

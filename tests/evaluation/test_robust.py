@@ -86,6 +86,10 @@ def test_truth_tells_good_grasps_from_bad_ones(tmp_path):
     assert len(good.rows) == len(best) and all(r.rectangle and r.p == 1 for r in good.rows)
     assert sum(bool(r.held) for r in good.rows) >= len(best) - 1
     assert all(r.state != -1 for r in good.rows)
+    halved = open_dataset(f"generated:{tmp_path},half=true")
+    smaller = [halved[i].grasps.top(1) for i in halved.ids if len(halved[i].grasps)]
+    half = evaluate_robust(Says(smaller), halved, choose(halved), Sure(), truth="label")
+    assert [r.state for r in half.rows] == [r.state for r in good.rows]
     beside = [Grasps.from_arrays(g.u + 4 * g.width, g.v, g.angle, g.width) for g in best]
     bad = evaluate_robust(Says(beside), dataset, subset, Sure(), **how)
     assert not any(r.held or r.rectangle for r in bad.rows)

@@ -19,9 +19,10 @@ from small_runs import recipe, weights  # noqa: E402
 import graspling  # noqa: E402
 from graspling.card import METADATA_KEY, Card  # noqa: E402
 from graspling.datasets import open_dataset  # noqa: E402
+from graspling.datasets.records import Sample  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
-from graspling.maps import Decoding  # noqa: E402
+from graspling.maps import Decoding, Encoding  # noqa: E402
 from graspling.networks import build  # noqa: E402
 from graspling.training import loop, optimise, validation  # noqa: E402
 from graspling.training.checkpoint import (  # noqa: E402
@@ -30,7 +31,7 @@ from graspling.training.checkpoint import (  # noqa: E402
     save_checkpoint,
 )
 from graspling.training.distillation.settings import SemiSettings  # noqa: E402
-from graspling.training.losses import LossSettings  # noqa: E402
+from graspling.training.losses import GraspLoss, LossSettings  # noqa: E402
 from graspling.training.optimise import (  # noqa: E402
     average_decay,
     learning_rate,
@@ -96,6 +97,47 @@ def test_another_modality_starts_with_the_answers_of_the_first(
     if first == "rgbd":
         image[:, :3] = 0
     torch.testing.assert_close(ours(image[:, seen[then]]), source(image[:, seen[first]]))
+
+
+def test_validation_leaves_images_out_whose_labels_cannot_be_read(bars: str) -> None:
+    """Nothing is known of them, so silence is no right answer."""
+    dataset = open_dataset(bars)
+    torch.manual_seed(0)
+    network = build("graspling_s", "rgb")
+
+    class Unreadable:
+        jaw_rule = dataset.jaw_rule
+
+        def __getitem__(self, sample_id: str) -> Sample:
+            sample = dataset[sample_id.removeprefix("un")]
+            return dataclasses.replace(sample, grasps=None) if "un" in sample_id else sample
+
+    def found(ids: list[str]) -> validation.Validation:
+        how = (Preparation(modality="rgb", size=64), Decoding(), GraspLoss(LossSettings()))
+        return validation.validate(network, Unreadable(), ids, *how, Encoding())  # type: ignore[arg-type]
+
+    ids = list(dataset.ids[:3])
+    assert found(ids) == found([*ids, f"un{ids[0]}"])
+    assert found([f"un{ids[0]}"]).n == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        (("ggcnn", "depth"), ("ggcnn_student_v1", "depth"), "another network, or one of another"),
+        (("grconvnet_c16", "rgb"), ("grconvnet_c32", "rgbd"), "another network, or one of another"),
+        (("kufenet_15k", "depth"), ("kufenet_15k", "rgbd"), "branch of its own.* trained on rgbd"),
+        (("kufenet_15k", "rgbd"), ("kufenet_15k", "depth"), "branch of its own.* trained on depth"),
+    ],
+)
+def test_weights_of_another_size_are_not_the_first_ones(
+    first: tuple[str, Modality], then: tuple[str, Modality], words: str, tmp_path: Path
+) -> None:
+    """Networks of one family have layers of the same names."""
+    card = Card("first", first[0], Preparation(modality=first[1], size=64))
+    save_checkpoint(tmp_path / "source.safetensors", build(*first), card)
+    with pytest.raises(InputError, match=words):
+        initialise(build(*then), tmp_path / "source.safetensors")
 
 
 @pytest.mark.parametrize("modality", ["depth", "rgbd"])

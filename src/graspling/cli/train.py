@@ -176,6 +176,9 @@ def recipe_changes(options: Training, settings: dict[str, Any]) -> dict[str, Any
                 groups_here = [k for k, v in known.items() if isinstance(v, dict)]
                 within = f"those of {groups[depth - 1]!r}" if depth else "groups"
                 there = f"; {within} are {', '.join(groups_here)}" if groups_here else ""
+                if groups[:depth] == ["distill", "terms"]:
+                    whole = f"{'.'.join(groups[: depth + 1])}={{compare: outputs, {name}: {text}}}"
+                    there += f"; a new one is set as a whole: --set '{whole}'"
                 raise InputError(f"--set {assignment!r}: {group!r} is no group of settings{there}")
             place[group] = dict(inner)
             place, known = place[group], inner

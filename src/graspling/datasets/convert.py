@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
         writer = WRITERS[to](temporary, dataset)
         ids = dataset.ids + dataset.unlabelled_ids
         names = [
-            (writer.write(dataset[sample_id], number), sample_id)
+            (writer.write(_known(dataset[sample_id]), number), sample_id)
             for number, sample_id in enumerate(bar(ids, "convert", progress))
         ]
         writer.finish(names)
@@ -60,6 +61,14 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _known(sample: Sample) -> Sample:
+    """The sample, not labelled where all that is known is that nobody knows: no target holds
+    ambiguous labels, and an empty list says that nothing can be grasped."""
+    if sample.grasps is not None and not len(sample.grasps) and len(sample.ambiguous or ()):
+        return replace(sample, grasps=None, negatives=None)
+    return sample
 
 
 class Writer(ABC):

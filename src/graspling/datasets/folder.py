@@ -181,6 +181,8 @@ class Folder(Dataset):
         if "negatives" in self._entries[sample_id]:
             negatives, more = self._read(sample_id, "negatives")
             faults += more
+        elif self._entries[sample_id].get("grasps") == []:
+            negatives = Grasps.empty()  # somebody looked, and nothing holds
         return Labels(grasps, negatives, tuple(faults))
 
     def _read(self, sample_id: str, key: str) -> tuple[Grasps, list[FileFault]]:

@@ -50,6 +50,8 @@ from graspling.simulation.manifest import FILE, Manifest
 from graspling.simulation.noise import DepthNoise
 from graspling.simulation.shards import ShardIndex, read_members
 
+# To be raised when a shard is decoded to other pixels than before: frames kept on disk are of one.
+_DECODING = 1
 # The affine (2, 3) to frames of half the size; pixel (0, 0) stays where it is.
 _HALF = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
 # Memory of one kept label: six numbers of eight bytes and some share of the tables.
@@ -119,7 +121,8 @@ class Generated(Dataset):
         self.identity = self.manifest.identity
         if cache_dir:
             check_writable(Path(cache_dir) / "frame")
-            how = hashlib.sha256(f"{self.identity} {half} {noise}".encode()).hexdigest()[:16]
+            words = f"{self.identity} {half} {noise} {DepthNoise()} {_DECODING}"
+            how = hashlib.sha256(words.encode()).hexdigest()[:16]
             self._disk = DiskCache(Path(cache_dir) / how)
         self.height_range = self.manifest.height_range
         self._shards: list[ShardIndex] = []

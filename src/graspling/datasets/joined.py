@@ -1,4 +1,4 @@
-"""Several data sets as one: ``generated:A + cornell:B``.
+"""Several data sets as one: ``cornell:A + folder:B``.
 
 Ids are ``NUMBER/ID``, the number counting the data sets from 0, and so are the files that faults
 name. Splits of the parts do not carry over; image-wise, object-wise and files of ids work as

@@ -206,7 +206,8 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
             "trains on all images, without validation"
         )
     rng = np.random.default_rng(seed)
-    shuffled = [sorted(members)[i] for i in rng.permutation(len(members))]
+    names = sorted(members)
+    shuffled = [names[i] for i in rng.permutation(len(names))]
     tests: list[list[str]] = [[] for _ in range(folds)]
     sizes = [0] * folds
     for group in sorted(shuffled, key=lambda g: -len(members[g])):  # stable: ties stay shuffled
@@ -215,11 +216,14 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
         sizes[smallest] += len(members[group])
     built = []
     for test in tests:
-        rest = [group for group in shuffled if group not in set(test)]
+        tested = set(test)
+        rest = [group for group in shuffled if group not in tested]
         rest = [rest[i] for i in rng.permutation(len(rest))]
         val: list[str] = []
-        while len(rest) > 1 and (not val or _count(val, members) < _VALIDATION_SHARE * len(groups)):
+        held = 0  # images in val
+        while len(rest) > 1 and held < _VALIDATION_SHARE * len(groups):
             val.append(rest.pop())
+            held += len(members[val[-1]])
         if not val:  # of two folds; three or more leave two groups or more
             raise InputError(
                 f"{name} split: one of the {folds} folds tests on all {unit.split()[0]}s but one, "
@@ -228,10 +232,6 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
         parts = (sorted(i for g in part for i in members[g]) for part in (rest, val, test))
         built.append(Fold(*map(tuple, parts)))
     return Splits(name, seed, unit, tuple(built))
-
-
-def _count(groups: Sequence[str], members: Mapping[str, Sequence[str]]) -> int:
-    return sum(len(members[group]) for group in groups)
 
 
 def _first_repeated(ids: Iterable[str]) -> str | None:

@@ -5,7 +5,8 @@ Fields that are read, N rows in all:
 
 - ``depth_ims_tf_table`` (N, 32, 32, 1): depth crops in metres, centred and turned to the grasp;
 - ``hand_poses`` (N, 7): row, column of the grasp in its image, depth z of the gripper in metres,
-  angle in radians, row and column of the object, opening in pixels of the image;
+  angle in radians, row and column of the object, opening in pixels of the image; or the first four
+  of these where there are ``openings``;
 - a metric: ``robust_q`` (share of perturbed copies that hold) or ``robust_ferrari_canny``
   (epsilon), (N,): above its threshold a grasp counts as robust;
 - ``image_labels``, ``object_labels`` (N,), optional: numbers of image and object, for splits;
@@ -168,12 +169,14 @@ class GraspTensors:
     def poses(self) -> NDArray[np.float32]:
         """(N, 2) gripper depth z and opening, metres."""
         table = self.column(POSES)
-        if table.ndim != 2 or table.shape[1] not in (7, 4):
-            raise InputError(f"{self.root}: {POSES} has shape {table.shape}, expected (N, 7)")
+        measured = "openings" in self._files
+        if table.ndim != 2 or not (table.shape[1] == 7 or (table.shape[1] == 4 and measured)):
+            raise InputError(
+                f"{self.root}: {POSES} has shape {table.shape}, expected (N, 7), or (N, 4) with "
+                "openings beside them"
+            )
         z = table[:, 2]
-        opening = table[:, -1] * z / FOCAL
-        if "openings" in self._files:
-            opening = self.column("openings")
+        opening = self.column("openings") if measured else table[:, 6] * z / FOCAL
         return np.stack([z, opening], axis=1).astype(np.float32)
 
     @cached_property

@@ -15,7 +15,8 @@ from graspling.pictures import sheet
 def failure_sheet(dataset: Dataset, result: Result, *, most: int = 48) -> NDArray[np.uint8]:
     """Labels and the wrong grasp of each failed image, uint8 RGB; at most ``most`` images.
 
-    The caption says why: the largest overlap with a label and the angle to that label.
+    The caption says why: the largest overlap with a label that the rule looks at and the angle to
+    that label.
     """
     images, captions = [], []
     for judged in result.failures[:most]:
@@ -31,8 +32,9 @@ def reason(judged: Judged, rule: Rule) -> str:
     iou, angle = judged.agreement.iou, judged.agreement.angle_deg
     if iou.size == 0:
         return "no grasp"
-    nearest = int(iou[0].argmax())
-    if iou[0, nearest] == 0:
-        return "beside every label"
-    text = f"IoU {iou[0, nearest]:.2f}"
-    return text if rule.iou_only else f"{text}, {angle[0, nearest]:.0f} deg"
+    counts = judged.agreement.nearest()[0] if rule.nearest else np.ones(iou.shape[1], dtype=bool)
+    best = int(np.where(counts, iou[0], -1).argmax())
+    if iou[0, best] == 0:
+        return f"beside {'the nearest' if rule.nearest else 'every'} label"
+    text = f"IoU {iou[0, best]:.2f}"
+    return text if rule.iou_only else f"{text}, {angle[0, best]:.0f} deg"

@@ -85,6 +85,12 @@ class Agreement:
             np.hypot(between[..., 0], between[..., 1]),
         )
 
+    def nearest(self) -> NDArray[np.bool_]:
+        """(N, M): which labels lie nearest to each prediction; several at one place all do, since
+        the order of labels must not decide."""
+        least = self.distance.min(axis=1, keepdims=True)
+        return np.asarray(self.distance <= least + 1e-9, dtype=bool)
+
     def correct(self, rule: Rule) -> NDArray[np.bool_]:
         """(N,): which predictions a rule accepts. Without labels, none."""
         if self.iou.size == 0:
@@ -96,8 +102,7 @@ class Agreement:
         else:
             good = (self.iou > rule.iou) & (rule.iou_only | (angle < rule.angle_deg))
         if rule.nearest:
-            nearest = self.distance.argmin(axis=1)
-            return np.asarray(good[np.arange(len(good)), nearest], dtype=bool)
+            good &= self.nearest()
         return np.asarray(good.any(axis=1), dtype=bool)
 
 

@@ -175,7 +175,7 @@ class RobustResult:
 
 class _Judge(Protocol):
     def __call__(
-        self, sample_id: str, grasp: Grasps, depth: Any, z: float
+        self, sample: Sample, grasp: Grasps, depth: Any, z: float
     ) -> tuple[int | None, bool | None]: ...
 
 
@@ -233,7 +233,7 @@ def evaluate_robust(
         own = detection.z if isinstance(detection, RobustDetection) else None
         p, z = judge(critic, grasp, depth, f, hand, own)
         right = bool(correct(grasp, sample.grasps, **(rule or Rule()).to_dict(), jaw="fifth").any())
-        state, held = tell(sample_id, grasp, depth, float(z[0])) if tell else (None, None)
+        state, held = tell(sample, grasp, depth, float(z[0])) if tell else (None, None)
         rows.append(Row(sample_id, owner, True, right, float(p[0]), state, held, spent))
     if not rows:
         raise InputError(f"none of the {len(subset.ids)} images has a label to judge by")
@@ -273,17 +273,19 @@ def _teller(dataset: Generated, gripper: Gripper, truth: Truth, seed: int) -> _J
 
     restorer = Restorer(dataset)
 
-    def tell(sample_id: str, grasp: Grasps, depth: Any, z: float) -> tuple[int | None, bool | None]:
+    def tell(sample: Sample, grasp: Grasps, depth: Any, z: float) -> tuple[int | None, bool | None]:
         tried = truth == "physics"
-        scene = restorer(sample_id)
-        stood = stand(grasp, depth, scene.view.intrinsics, gripper, z)
+        scene = restorer(sample.id)
+        # of the frame, which may have been halved; places and widths are in metres from here on
+        assert sample.intrinsics is not None
+        stood = stand(grasp, depth, sample.intrinsics, gripper, z)
         if stood is None:
             return -1, False if tried else None
         place, width = stood
         angle = grasp.angle.astype(np.float32)
         found = assess(
             scene.shapes, scene.heights, gripper, place[None].astype(np.float32), angle,
-            np.array([width], np.float32), generator(seed, 0, sample_id),
+            np.array([width], np.float32), generator(seed, 0, sample.id),
         )  # fmt: skip
         state = int(found.state[0])
         if not tried:

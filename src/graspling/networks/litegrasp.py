@@ -28,9 +28,6 @@ class Adapter(nn.Module):
     channels, batch norm and ReLU mix them. The figure's text has no numbers. These layers give
     all four of table V's parameter counts; enlarging bilinearly is a decision of this project.
 
-    Distillation wants it too, for stages 2, 3 and 4 (section III-D): one adapter a stage, of
-    which each gets the list of maps that the stage gives.
-
     Args:
         widths: channels of each map, finest first.
     """

@@ -24,8 +24,9 @@ from graspling.errors import InputError
 from graspling.files import atomic_path
 from graspling.image import Preparation
 from graspling.networks import build
-from graspling.networks.base import GraspNetwork
+from graspling.networks.base import CHANNELS, GraspNetwork
 from graspling.networks.counts import macs, parameters
+from graspling.networks.kufenet import TwoBranchNetwork
 from graspling.training.recipe import Recipe
 from graspling.training.validation import Validation
 
@@ -139,13 +140,14 @@ def initialise(network: GraspNetwork, name: str | Path) -> TrainedOn:
 
     Where the source sees other channels, the first layer takes over those that both see, and
     channels that the source never saw start at zero: the network begins with the source's answers.
-    Layers of another shape otherwise keep their fresh weights.
+    (From colour to depth alone or back nothing is shared: the first layer stays fresh.)
 
     Returns:
         What the source learned from.
 
     Raises:
-        InputError: no such file, or another network.
+        InputError: no such file, another network or one of another size, or another modality of
+            a network with a branch for each image.
     """
     path = Path(name)
     if path.suffix != ".safetensors":
@@ -160,8 +162,21 @@ def initialise(network: GraspNetwork, name: str | Path) -> TrainedOn:
     for key, weight in theirs.items():
         if weight.shape == ours[key].shape:
             ours[key] = weight
-        elif _reads_image(weight, source) and _reads_image(ours[key], network):
+        elif (
+            _reads_image(weight, source)
+            and _reads_image(ours[key], network)
+            and (weight.shape[0], weight.shape[2:]) == (ours[key].shape[0], ours[key].shape[2:])
+        ):
             ours[key] = _as_first_layer(weight, ours[key])
+        else:
+            shapes = f"{key} is {tuple(weight.shape)} there, {tuple(ours[key].shape)} here"
+            why = "another network, or one of another size; give weights of the one to train"
+            if isinstance(source, TwoBranchNetwork) and source.channels != network.channels:
+                (seen,) = (name for name, n in CHANNELS.items() if n == network.channels)
+                why = (
+                    f"each image has a branch of its own; give weights that were trained on {seen}"
+                )
+            raise InputError(f"init: {path} holds a {card.network}: {shapes} ({why})")
     network.load_state_dict(ours)
     return card.trained_on
 
@@ -173,8 +188,6 @@ def _reads_image(weight: Tensor, network: GraspNetwork) -> bool:
 
 def _as_first_layer(source: Tensor, ours: Tensor) -> Tensor:
     """Weights over the source's channels, as weights over ours (``CHANNELS``: depth is last)."""
-    if source.shape[0] != ours.shape[0] or source.shape[2:] != ours.shape[2:]:
-        return ours
     places = {1: (3,), 3: (0, 1, 2), 4: (0, 1, 2, 3)}
     shared = set(places[source.shape[1]]) & set(places[ours.shape[1]])
     if not shared:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from graspling.datasets.sample import Dataset
 from graspling.evaluation.rectangle import correct
-from graspling.grasps import Grasps
 from graspling.image import Preparation, Prepared
 from graspling.maps import Decoding, Encoding, decode
 from graspling.networks.base import GraspNetwork
@@ -68,7 +67,9 @@ def validate(
     judged = 0  # where nothing can be grasped there is no right answer
     for sample_id in ids:
         sample = dataset[sample_id]
-        labels = sample.grasps or Grasps.empty()
+        if sample.grasps is None:  # its labels cannot be read: nothing is known
+            continue
+        labels = sample.grasps
         prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         raw, maps = predict(network, prepared)
         target = targets(sample, prepared.affine, side, encoding)
@@ -83,7 +84,8 @@ def validate(
     accuracy = len(right) / max(judged, 1)
     # Rounded down, for the card to be read; a quality of 1 must still be able to exceed it.
     threshold = min(np.floor(threshold * 1000) / 1000, 0.999)
-    return Validation(accuracy, float(np.mean(losses)), judged, float(threshold))
+    loss = float(np.mean(losses)) if losses else 0.0
+    return Validation(accuracy, loss, judged, float(threshold))
 
 
 def picture(

@@ -179,8 +179,9 @@ def test_a_map_of_places_learns_where_labels_are(task):
     expected, nearest = 0.0, 0.0
     for row in range(count):
         drawn = np.array([[truth.x[row], truth.y[row]]])
-        others = batch.others[row, :, :2].numpy()
-        labels = np.concatenate([drawn, others[~np.isnan(others[:, 0])]])
+        labels = batch.others[row, :, :2].numpy()
+        labels = labels[~np.isnan(labels[:, 0])]
+        assert (abs(labels - drawn) < 1e-6).all(axis=1).any()  # each counts once
         apart = ((at[:, None] - labels[None]) ** 2).sum(axis=2)
         wanted = np.exp(-apart * 28**2 / 2).sum(axis=1)
         chance = torch.log_softmax(values[row], dim=0).numpy()
@@ -233,6 +234,51 @@ def test_l_loc_by_hand(task):
     )  # fmt: skip
     found = made._located(moved, truth, batch.image)
     assert found.item() == pytest.approx(25 * 0.01 + 0.04 + 1 + 9, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "wide"),
+    [("direct_grasp", {False}), ("multi_grasp", {True}), ("gq_stn", {True})],
+)
+def test_who_learns_one_label_of_several_is_shown_which(task, monkeypatch, name, wide):
+    """Through all stages: a baseline has no xi that could change what it sees."""
+    seen = set()
+
+    def watched(*words, wide, **more):
+        seen.add(wide)
+        return draw_batch(*words, wide=wide, **more)
+
+    made = task(f"{name}_light", images=4)
+    monkeypatch.setattr("graspling.training.robust.curriculum.draw_batch", watched)
+    for epoch in (0, 7, 12, 30):
+        next(made.batches(epoch, 0))
+    assert seen == wide
+
+
+@pytest.mark.parametrize("name", ["direct_grasp_light", "multi_grasp_light"])
+def test_of_a_baseline_the_highest_rectangle_score_is_kept(task, monkeypatch, name):
+    """The critic judges it only: what it says of the same answers changes nothing."""
+    made = task(name)
+    network = made.network
+    before = made.validate()
+    made.network = lambda *words: network(*words) * torch.tensor([1, 1, 1, 1, 1, 0.1])
+    monkeypatch.setattr(made.network, "eval", lambda: None, raising=False)
+    after = made.validate()
+    assert (before.accuracy, before.loss) == (after.accuracy, after.loss)
+    assert before.loss == 1 - before.accuracy
+
+
+def test_a_limit_of_frames_to_train_on_is_none_of_frames_to_validate_on(task, monkeypatch):
+    asked = {}
+
+    def read(self, dataset, ids, most, what):
+        asked[what] = most
+        return bars(8)
+
+    for limit, validation, expected in ((0, 400, 400), (8000, 400, 400), (8, 400, 8), (8, 0, 8)):
+        monkeypatch.setattr(GraspTask, "_read", read)
+        task("gq_stn_light", limit=limit, validation=validation)
+        assert (asked["train"], asked["val"]) == (limit, expected)
 
 
 @pytest.mark.parametrize("name", ["gq_stn_light", "multi_grasp_light", "direct_grasp_light"])

@@ -169,8 +169,8 @@ class SemiSettings:
         mixup: a of MixUp's Beta(a, a) distribution (MixMatch has 0.75); 0: no MixUp.
         weak: augmentation of the teacher's view of images without labels; None: that of labelled
             ones.
-        strong: what the student's view is changed by on top of the teacher's: its geometry is
-            undone before both are compared.
+        strong: what the student's view is changed by on top of the teacher's; the pseudo-labels are
+            moved along with it (``semi.turned``).
     """
 
     pretrain: int = 0

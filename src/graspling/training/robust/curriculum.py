@@ -76,7 +76,7 @@ class GraspTask:
         self.split = dataset.split(recipe.split)
         fold = self.split.fold(recipe.fold)
         self.train = self._read(dataset, fold.train, recipe.limit, "train")
-        self.val = self._read(dataset, fold.val, recipe.limit or recipe.validation, "val")
+        self.val = self._read(dataset, fold.val, _least(recipe.limit, recipe.validation), "val")
         critic, self.critic_card = load_critic(recipe.critic)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = "fp32"
@@ -118,7 +118,10 @@ class GraspTask:
         rng = np.random.default_rng([recipe.seed, epoch])
         rounds = -(-len(self) * self.batch // count)
         order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
-        wide = self.several or recipe.stage(epoch).xi == 0
+        if isinstance(self.network, GQSTN):
+            wide = self.several or recipe.stage(epoch).xi == 0
+        else:  # by labels to the end: all of a window, or the one that the window shows
+            wide = isinstance(self.network, MultiGrasp)
         for number in range(start, len(self)):
             places = np.arange(number * self.batch, (number + 1) * self.batch)
             # a frame that comes again, in this epoch or another one, gives another window
@@ -158,8 +161,7 @@ class GraspTask:
     def _placed(self, found: Pose, chosen: Chosen, batch: GraspBatch, centres: Tensor) -> Tensor:
         """L_loc of a map of places, in place of the squared error of x and y: the cross-entropy to
         where labels are, and the squared distance to the nearest of them."""
-        drawn = torch.stack([batch.target.x, batch.target.y], dim=1)[:, None]
-        labels = torch.cat([drawn, batch.others[..., :2]], dim=1)
+        labels = batch.others[..., :2]
         there = ~labels[..., 0].isnan()
         labels = labels.nan_to_num()
         apart = (centres.T[None, :, None] - labels[:, None]).square().sum(dim=3)
@@ -229,8 +231,10 @@ class GraspTask:
             grasp = Grasps.from_arrays(u, v, row[2], row[3] * scale)
             right.append(bool(correct(grasp, labels, jaw="fifth").any()))
         robust, rectangle = float((p >= ROBUST).mean()), float(np.mean(right))
-        loss = float(-np.log(np.clip(p, 1e-6, 1)).mean())
-        judged = robust if isinstance(network, GQSTN) else rectangle
+        # what decides between scores that are nearly alike; of a baseline no critic does
+        loss, judged = 1 - rectangle, rectangle
+        if isinstance(network, GQSTN):
+            loss, judged = float(-np.log(np.clip(p, 1e-6, 1)).mean()), robust
         more = {"robust": robust, "rectangle": rectangle}
         return Found(judged, loss, len(p), more)
 
@@ -280,3 +284,8 @@ class GraspTask:
             scores={"validation": values},
             height_range=self.critic_card.height_range,
         )
+
+
+def _least(*limits: int) -> int:
+    """The lowest limit; 0 is none."""
+    return min((limit for limit in limits if limit), default=0)

@@ -124,7 +124,8 @@ class GraspBatch:
         image: (N, 1, 224, 224) metres.
         focal: (N,) pixels of the image.
         target: the label that was drawn.
-        others: (N, K, 6) all sparse labels in the window: x, y, sin, cos, scale, z; NaN beyond.
+        others: (N, K, 6) all sparse labels in the window, the drawn one too: x, y, sin, cos, scale,
+            z; NaN beyond.
         chance: (N,) uniform random numbers in [0, 1).
     """
 
