@@ -15,7 +15,6 @@ import graspling
 from graspling import models
 from graspling.grasps import angle_difference
 from graspling.image import read_depth, read_rgb
-from graspling.quantise import with_card
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "onnxruntime_only.py"
 
@@ -34,9 +33,7 @@ DETECTORS = [name for name in models.shipped() if models.card(name).kind == "map
 def test_onnx_runtime_alone_finds_the_same_grasp(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = tmp_path / "whole.onnx"
-    # files made before decoding was part of them get it, as `graspling export` gives it to them
-    model.write_bytes(with_card(models.path(name).read_bytes(), models.card(name)))
+    model = models.path(name)
     detector = graspling.load(model, backend="onnxruntime")
     folder = Path(str(resources.files("graspling") / "samples"))
     agreed = []
