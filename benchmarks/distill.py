@@ -12,7 +12,9 @@ thread, on each of --seeds and --folds;
 the test part is judged once, when the training is done. Finished runs are kept, a run under way
 goes on where it was. Comparisons are within a table: teacher, student alone and student taught have
 the same images, epochs and augmentation. --quick takes seconds a run; --epochs, --limit and --size
-set the budget; --plan lists the runs.
+set the budget; --plan lists the runs. All train in bf16, so that rows of a table differ by no
+precision; a processor that computes in none of its own is three times as fast with
+--set precision=fp32.
 """
 
 from __future__ import annotations
