@@ -31,6 +31,8 @@ onnxruntime.set_default_logger_severity(3)
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 card = json.loads(session.get_modelmeta().custom_metadata_map["graspling"])
 how, planes, frame = card["preparation"], [], None
+if how["crop"] != "centre":
+    sys.exit(f"{model}: takes a frame by {how['crop']}; this example cuts out the centre alone")
 if "rgb" in how["modality"]:
     frame = cv2.imread(rgb_file)[..., ::-1]
 if how["modality"] != "rgb":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import runpy
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import graspling
 from graspling import models
 from graspling.grasps import angle_difference
 from graspling.image import read_depth, read_rgb
+from graspling.quantise import with_card
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "onnxruntime_only.py"
 
@@ -56,3 +58,16 @@ def test_onnx_runtime_alone_finds_the_same_grasp(
             agreed.append(away < 10 and turned < np.deg2rad(15))
     # of two grasps that are as good, now and then the other one comes first
     assert not agreed or np.mean(agreed) >= 0.8, agreed
+
+
+def test_a_frame_that_is_cut_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(n for n in DETECTORS if models.card(n).preparation.modality == "rgb")
+    card = models.card(name)
+    card = replace(card, preparation=replace(card.preparation, crop="letterbox"))
+    model = tmp_path / "whole.onnx"
+    model.write_bytes(with_card(models.path(name).read_bytes(), card))
+    monkeypatch.setattr(sys, "argv", ["", str(model), "x_rgb.jpg"])
+    with pytest.raises(SystemExit, match="takes a frame by letterbox"):
+        runpy.run_path(str(EXAMPLE))

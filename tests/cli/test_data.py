@@ -36,7 +36,7 @@ def test_a_split_that_is_asked_for_is_not_made_in_silence(run, labelled_folder, 
 @pytest.mark.parametrize("words", [["show"], ["split", "--unit", "image-wise"]])
 def test_a_seed_below_0_is_one_line(run, labelled_folder, tmp_path, words):
     verb, *options = words
-    out = ["--seed", -1, "--out", tmp_path / "out"]
+    out = ["--seed", -1, "--out", tmp_path / "out.json"]
     said = complaint(run("data", verb, f"folder:{labelled_folder}", *options, *out))
     assert said.endswith("seed is -1, expected 0 or more\n")
     assert not list(tmp_path.glob("out*"))
@@ -69,3 +69,11 @@ def test_no_bar_goes_into_a_file_and_a_failure_is_one_line(run, labelled_folder,
     (labelled_folder / broken).write_text("no image")
     assert broken in complaint(run("data", "convert", data, tmp_path / "half"))
     assert not [path for path in tmp_path.iterdir() if "half" in path.name]
+
+
+def test_a_split_is_written_under_a_name_that_is_known_again(run, labelled_folder, tmp_path):
+    data, out = f"folder:{labelled_folder}", tmp_path / "mine.txt"
+    assert "ends in .json" in complaint(
+        run("data", "split", data, "--unit", "image-wise", "--out", out)
+    )
+    assert not out.exists()

@@ -129,6 +129,17 @@ def test_networks_are_looked_at_before_any_is_trained(run, labelled_folder, tmp_
     assert not (tmp_path / "job").exists()
 
 
+def test_the_document_has_a_place_before_any_is_trained(run, labelled_folder, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "file").write_text("")
+    data, out = f"folder:{labelled_folder}", tmp_path / "job"
+    words = ["continual", "--old", data, "--new", data, "--quick", "--networks", "ggcnn"]
+    own = labelled_folder / "labels.json"
+    for place, said in ((tmp_path / "file" / "x.json", "not a folder"), (own, "lies in the data")):
+        assert said in complaint(run(*words, "--out", out, "--json", place))
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("verb", ["distill", "semi"])
 def test_several_processes_are_no_option(verb, run):
     pytest.importorskip("torch")

@@ -167,3 +167,15 @@ def test_a_comparison_that_cannot_be_made_is_refused(
 ):
     words = ["compare", toy_model("a"), toy_model("b"), "--data", f"folder:{labelled_folder}"]
     assert said in complaint(run(*words, *options))
+
+
+def test_a_wrong_second_model_is_told_before_the_first_is_judged(
+    run, toy_model, labelled_folder, monkeypatch
+):
+    judged = []
+    monkeypatch.setattr(
+        "graspling.cli.evaluate.evaluate_detector", lambda *_, **__: judged.append(1)
+    )
+    words = ["compare", toy_model("a"), "nobody", "--data", f"folder:{labelled_folder}"]
+    assert "no shipped model" in complaint(run(*words))
+    assert not judged

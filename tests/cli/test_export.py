@@ -39,7 +39,7 @@ def test_int8_is_judged_and_carries_its_card(run, toy_model, labelled_folder, tm
         "--calibration", f"folder:{labelled_folder}", "--images", 4,
     )  # fmt: skip
     assert status == 0, err
-    assert "int8: accuracy" in said and "4 images" in said
+    assert "int8: accuracy" in said and "4 labelled images" in said
     detector = graspling.load(out)
     assert detector.backend.precision == detector.card.precision == "int8"
     assert detector.card.name == "small"
@@ -47,7 +47,9 @@ def test_int8_is_judged_and_carries_its_card(run, toy_model, labelled_folder, tm
     sidecar = json.loads(
         (tmp_path / ("small.json" if target == "onnx" else "small.xml.json")).read_text()
     )
-    assert Card.from_dict(sidecar).scores["int8"]["n"] == 4
+    scores = Card.from_dict(sidecar).scores["int8"]
+    assert (scores["n"], scores["compared"], scores["set_the_scales"]) == (4, 4, 4)
+    assert scores["trained_on"] == 0
     again = complaint(run("export", out, "--format", "openvino", "--out", tmp_path / "x.xml"))
     assert "already" in again or "is an exported model" in again
 
@@ -112,10 +114,12 @@ def test_what_loses_too_much_is_refused_unless_forced(
 ):
     from graspling.cli import export
 
-    assert "cannot judge" in Fidelity(before=0.0, after=0.0, strangers=0.0, n=6).faults[0]
-    bad = Fidelity(before=0.9, after=0.88, strangers=0.06, n=100)
+    assert (
+        "cannot judge" in Fidelity(before=0.0, after=0.0, strangers=0.0, n=6, compared=6).faults[0]
+    )
+    bad = Fidelity(before=0.9, after=0.88, strangers=0.06, n=100, compared=100)
     assert len(bad.faults) == 2
-    assert not Fidelity(before=0.90, after=0.89, strangers=0.05, n=100).faults
+    assert not Fidelity(before=0.90, after=0.89, strangers=0.05, n=100, compared=100).faults
     monkeypatch.setattr(export, "fidelity", lambda *_, **__: bad)
     out = tmp_path / "bad.onnx"
     words = [

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from graspling.card import TrainedOn
 from graspling.cli import main
-from graspling.datasets.tensors import TensorWriter
+from graspling.datasets.tensors import GraspTensors, TensorWriter
 from graspling.robust.critic import DEFAULT, OnnxCritic
 
 
@@ -30,7 +32,7 @@ def tensors(tmp_path):
         "openings": opening,
         "robust_q": np.where(p >= 0.5, 1.0, 0.0).astype(np.float32),
         "image_labels": np.arange(200) // 10,
-        "object_labels": np.arange(200) // 10,
+        "object_labels": np.arange(200) // 20,
     }
     writer.add(columns)
     writer.close({"data": "generated"})
@@ -50,6 +52,48 @@ def test_a_critic_that_is_always_right_is_called_so(tensors, tmp_path, capsys):
     part = json.loads(out.read_text())
     assert part["n"] == 40 and part["split_hash"]
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "seen"),
+    [
+        ("image-wise", "image-wise", 0),
+        ("image-wise", "object-wise", None),
+        ("object-wise", "", 160),
+        ("unknown", "object-wise", 40),
+    ],
+)
+def test_crops_that_a_critic_learned_from_are_counted(
+    tensors, trained, asked, seen, tmp_path, capsys, monkeypatch
+):
+    """Another split holds out other crops than those that training held out."""
+    known = GraspTensors(tensors)
+    description = tensors / "tensors.json"
+    document = json.loads(description.read_text())
+    description.write_text(json.dumps(document | {"identity": "mine"}))
+    hash_, train = "x", np.arange(200)
+    if trained != "unknown":
+        split = known.split(trained)
+        hash_, train = split.hash, split.train
+    learned = TrainedOn(split=trained, split_hash=hash_, identity="mine")
+    card = replace(OnnxCritic().card, trained_on=learned)
+    monkeypatch.setattr(OnnxCritic, "card", card)
+    words = [
+        "evaluate",
+        "--metric",
+        "critic",
+        "--data",
+        str(tensors),
+        "--json",
+        str(tmp_path / "o"),
+    ]
+    assert main([*words, *(["--split", asked] if asked else [])]) == 0
+    if seen is None:
+        seen = len(np.intersect1d(train, known.split(asked).held_out))
+        assert 0 < seen < 40
+    said = capsys.readouterr().err
+    assert json.loads((tmp_path / "o").read_text())["trained_on"] == seen
+    assert (f"was trained on {seen} of these" in said) == (seen > 0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graspling.cli.lab import needs_lab
-from graspling.cli.output import say, table, write_json
+from graspling.cli.output import refuse_overlap, say, table, write_json
 from graspling.cli.parse import Data, Folder, Integer, Json, Text, Texts
 from graspling.cli.train import replaced
 from graspling.curves import chart
@@ -66,6 +66,7 @@ def continual(options: Continual) -> None:
         from graspling.training.recipe import load_recipe
     if not options.old or not options.new:
         raise InputError("which data? give --old KIND:FOLDER and --new KIND:FOLDER")
+    refuse_overlap([options.json], [], f"{options.old} + {options.new}")
     changes: dict[str, Any] = {"seed": options.seed, "picture_every": 0}
     given = {"modality": options.modality, "size": options.size, "epochs": options.pretrain}
     given["threads"] = options.threads
@@ -94,7 +95,6 @@ def continual(options: Continual) -> None:
     found: dict[str, dict[str, Any]] = {}
     for network, recipe in recipes.items():
         found[network] = summary(learn_on_the_job(recipe, settings, Path(options.out) / network))
-    write_json(found, options.json)
     rows = [
         [name, f"{row['right']}/{row['images']}", len(row["rounds"]), row["minutes"]]
         for name, row in found.items()
@@ -108,6 +108,7 @@ def continual(options: Continual) -> None:
     drawn = chart(curves, x="new images met", y="right", title="grasped before training on them")
     write_picture(picture, drawn)
     say(f"written: {picture}", json_target=options.json)
+    write_json(found, options.json)
 
 
 def _course(rounds: list[dict[str, Any]]) -> list[tuple[float, float]]:

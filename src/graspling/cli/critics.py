@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from graspling.card import Card
 from graspling.cli.output import progress, say, warn, write_json
 from graspling.crops import Crops
 from graspling.datasets.tensors import GraspTensors
@@ -17,6 +20,7 @@ from graspling.robust.critic import DEFAULT, OnnxCritic
 
 if TYPE_CHECKING:
     from graspling.cli.evaluate import Evaluate
+    from graspling.datasets.tensors import Unit
 
 _CHUNK = 4096  # rows
 
@@ -31,13 +35,15 @@ def evaluate(options: Evaluate, command: str) -> None:
     if options.split:
         split = tensors.split(options.split)  # type: ignore[arg-type]  # it says what there is
         rows, hash_ = split.held_out, split.hash
-    elif critic.card.trained_on.identity == tensors.description.get("identity", "unknown"):
-        warn(
-            f"{critic.card.name} was trained on part of these crops: --split says which are others"
-        )
     if options.limit:
         order = np.random.default_rng(0).permutation(len(rows))
         rows = np.sort(rows[order[: options.limit]])
+    seen = _seen(critic.card, tensors, rows)
+    if seen:
+        warn(
+            f"{critic.card.name} was trained on {seen:,} of these {len(rows):,} crops; --split "
+            f"{critic.card.trained_on.split} holds others out"
+        )
     found = []
     for start in progress(range(0, len(rows), _CHUNK)):
         some = rows[start : start + _CHUNK]
@@ -53,6 +59,7 @@ def evaluate(options: Evaluate, command: str) -> None:
         "share_robust": float(truth.mean()),
         "model": critic.card.name,
         "parameters": critic.card.parameters,
+        "trained_on": seen,
         "data": options.data,
         "split": options.split or "all",
         "split_hash": hash_,
@@ -73,3 +80,15 @@ def evaluate(options: Evaluate, command: str) -> None:
         picture = reliability_diagram({critic.card.name: judged}, "robust")
         write_picture(options.reliability, picture)
         say(f"written: {options.reliability}", json_target=options.json)
+
+
+def _seen(card: Card, tensors: GraspTensors, rows: NDArray[np.intp]) -> int:
+    """How many of these rows a critic learned from; all of them where its part is not known."""
+    trained = card.trained_on
+    if trained.identity != tensors.description.get("identity", "unknown"):
+        return 0
+    with suppress(InputError):  # these tensors have no such split
+        split = tensors.split(cast("Unit", trained.split))
+        if split.hash == trained.split_hash:
+            return int(np.isin(rows, split.train).sum())
+    return len(rows)

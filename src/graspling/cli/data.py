@@ -116,6 +116,10 @@ def split(options: Split) -> None:
             f"--{asked[0]} is for a new split: give --out FILE.json; without it the splits that "
             "the data have are listed"
         )
+    if options.out and Path(options.out).suffix != ".json":
+        raise InputError(
+            f"{options.out}: expected a name that ends in .json; by it --split knows it"
+        )
     dataset = _open(options.data)
     if options.out:
         made = _make(dataset, options)

@@ -22,7 +22,7 @@ from graspling.cli.output import (
 )
 from graspling.cli.parse import Data, File, Json, NameWord, Number, Text
 from graspling.datasets import Dataset, open_dataset
-from graspling.detector import load
+from graspling.detector import Detector, load
 from graspling.errors import InputError
 from graspling.evaluation.compare import compare as compare_results
 from graspling.evaluation.evaluate import Result, Subset, choose
@@ -80,11 +80,15 @@ class Judging:
         dataset = open_dataset(self.data)
         return dataset, choose(dataset, self.split, self.fold, part)
 
-    def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
-        """Evaluate one model, with a warning when it was trained on what it is judged by."""
+    def load(self, model: str) -> Detector:
+        """A model that gives maps."""
         if model == SAMPLING or (model and kind_of(model) == "grasp"):
             raise InputError(f"{model} gives no maps: --metric robust judges it, by rectangle too")
-        detector = load(model or None, threads=self.threads, backend=self.backend)
+        return load(model or None, threads=self.threads, backend=self.backend)
+
+    def run(self, model: str, dataset: Dataset, subset: Subset) -> Result:
+        """Evaluate one model, with a warning when it was trained on what it is judged by."""
+        detector = self.load(model)
         result = evaluate_detector(detector, dataset, subset, rule=self.rule(), progress=progress)
         if result.trained_on:
             warn(
@@ -297,6 +301,8 @@ def compare(options: Compare) -> None:
     read = model_files(options.a, options.b)
     refuse_overlap([options.json], [*read, options.split], options.data)
     dataset, subset = options.open()
+    for model in (options.a, options.b):
+        options.load(model)  # a wrong B is told before A is judged, which may take long
     result_a = options.run(options.a, dataset, subset)
     result_b = options.run(options.b, dataset, subset)
     found = compare_results(result_a, result_b, repeats=options.repeats, seed=options.seed)

@@ -208,12 +208,18 @@ def _convert(options: Export, floats: Path, card: Card, made: Path) -> tuple[Car
     said = (
         f"{options.precision}: accuracy {found.before:.3f} before, {found.after:.3f} after, "
         f"{found.strangers:.1%} best grasps that fp32 does not have among its three; "
-        f"{found.n} images"
+        f"{found.n} labelled images"
     )
+    if found.seen:
+        warn(
+            f"{card.name} was trained on {found.seen} of the {len(judges)} images that judge it; "
+            "--split says which are others, as in training"
+        )
     if dataset.complaint:
         warn(dataset.complaint)
     _judge(options, found, said)
-    card = dataclasses.replace(card, scores={**card.scores, options.precision: found.to_dict()})
+    judged = {**found.to_dict(), "set_the_scales": len(scales) if tensors else 0}
+    card = dataclasses.replace(card, scores={**card.scores, options.precision: judged})
     write()
     return card, said
 

@@ -37,11 +37,12 @@ def evaluate(options: Evaluate, command: str) -> None:
         threads=options.threads,
         backend=options.backend,
     )
+    judge = OnnxCritic(critic, threads=options.threads)
     result = evaluate_robust(
         detector,
         dataset,
         subset,
-        OnnxCritic(critic, threads=options.threads),
+        judge,
         gripper=gripper,
         truth=options.truth,
         rule=options.rule(),
@@ -50,9 +51,16 @@ def evaluate(options: Evaluate, command: str) -> None:
         progress=progress,
     )
     document = result.to_dict()
-    seen = detector.card.trained_on.count(dataset.identity, {row.id for row in result.rows})
-    if seen:
-        warn(f"{result.model} was trained on {seen} of these images")
+    ids = {row.id for row in result.rows}
+    for key, card in (("trained_on", detector.card), ("critic_trained_on", judge.card)):
+        document[key] = card.trained_on.count(dataset.identity, ids)
+        if document[key]:
+            warn(f"{card.name} was trained on {document[key]} of these {len(ids)} images")
+    left_out = len(subset.ids) - len(result.rows)
+    if left_out:
+        warn(f"{left_out} images have no label rectangle and are left out")
+    if dataset.complaint:
+        warn(dataset.complaint)
     say(report(result, document), json_target=options.json)
     write_json(document | {"command": command}, options.json)
     agreement = result.agreement()

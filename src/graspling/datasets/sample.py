@@ -254,7 +254,7 @@ class Dataset(ABC):
             return object_wise({sample_id: self.objects[sample_id] for sample_id in self.ids})
         raise InputError(
             f"{self.name}: no split {name!r}; expected {', '.join(self.split_names)}, "
-            "or the path of a split's JSON file"
+            "or the path of a split's JSON file, which ends in .json"
         )
 
     def _checked(self, split: Splits) -> Splits:

@@ -27,13 +27,17 @@ class Fidelity:
     Attributes:
         before, after: accuracy of the network in floats and of the other one.
         strangers: share of images whose best grasp matches none of the best three in floats.
-        n: images.
+        n: images behind the accuracies: those with a label.
+        compared: images behind the strangers: those in which either has a grasp.
+        seen: of the images, how many the network was trained on.
     """
 
     before: float
     after: float
     strangers: float
     n: int
+    compared: int
+    seen: int = 0
 
     @property
     def faults(self) -> list[str]:
@@ -52,7 +56,7 @@ class Fidelity:
         if self.strangers > MOST_STRANGERS + 1e-9:
             found.append(
                 f"the best grasp is none of the three best in fp32 in {self.strangers:.1%} of "
-                f"{self.n} images, more than {MOST_STRANGERS:.0%}"
+                f"{self.compared} images, more than {MOST_STRANGERS:.0%}"
             )
         return found
 
@@ -63,6 +67,8 @@ class Fidelity:
             "accuracy": self.after,
             "strangers": self.strangers,
             "n": self.n,
+            "compared": self.compared,
+            "trained_on": self.seen,
         }
 
 
@@ -85,4 +91,7 @@ def fidelity(
         if len(known) or len(best):
             judged += 1
             strangers += not (len(known) and len(best) and correct(best, known)[0])
-    return Fidelity(results[0].accuracy, results[1].accuracy, strangers / max(judged, 1), len(ids))
+    fp32, other = results
+    seen = before.card.trained_on.count(dataset.identity, ids)
+    share = strangers / max(judged, 1)
+    return Fidelity(fp32.accuracy, other.accuracy, share, fp32.n, judged, seen)
