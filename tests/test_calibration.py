@@ -142,6 +142,39 @@ def test_too_little_to_go_on() -> None:
         calibrate(views, spun, "eye-in-hand", 600)
 
 
+@pytest.mark.parametrize("outliers", [1, 2, 6])
+@pytest.mark.parametrize("seed", range(4))
+def test_outliers_do_not_lend_the_robot_a_second_axis(seed: int, outliers: int) -> None:
+    """They turn it, but they do not count: what is left leaves the camera open."""
+    robot, boards = truth("eye-in-hand", 12 + outliers, seed)
+    about_one = [robot[0] @ rigid([0, angle, 0], [0, 0, 0]) for angle in np.linspace(-0.3, 0.3, 12)]
+    robot[:12] = np.stack(about_one)
+    fixed = robot[0] @ HAND_EYE @ boards[0]
+    boards = np.linalg.inv(robot @ HAND_EYE) @ fixed
+    robot = shaken(robot, 0.0003, 0.02, seed)
+    robot[12:] = shaken(robot[12:], 0.03, 4, seed)
+    with pytest.raises(InputError, match="the robot turned about one axis only"):
+        calibrate(views_of(boards, 0.1), robot, "eye-in-hand", 600)
+
+
+def test_images_that_agree_must_be_enough() -> None:
+    robot, boards = truth("eye-in-hand", 6)
+    robot[0] = robot[0] @ rigid([0, 0.05, 0], [0.02, 0, 0])
+    robot[3] = robot[3] @ rigid([0.05, 0, 0], [0, 0.02, 0])
+    with pytest.raises(InputError, match="4 of 6 agree, expected 5 or more"):
+        calibrate(views_of(boards, 0.1), robot, "eye-in-hand", 600)
+
+
+def test_a_fit_that_has_no_answer_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def singular(*words: object, **how: object) -> None:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+
+    robot, boards = truth("eye-in-hand", 12)
+    monkeypatch.setattr("graspling.calibration.solve.refine", singular)
+    with pytest.raises(InputError, match="leave open where the camera is"):
+        calibrate(views_of(boards), robot, "eye-in-hand", 600)
+
+
 def test_board_and_hand_eye_files(tmp_path) -> None:
     assert BOARD.find(np.full((480, 640), 255, np.uint8), CAMERA) is None
     with pytest.raises(InputError, match="640 x 480"):
@@ -208,6 +241,9 @@ def test_robot_poses_in_every_layout(tmp_path) -> None:
         ]
         table.write_text("\n".join([header, *rows]))
         np.testing.assert_allclose(read_poses(table, images), robot, atol=1e-9)
+    rows = [f"{name}.png,{number},0,0,0,0,0" for number, name in enumerate("dcba")]
+    table.write_text("\n".join(["image,x,y,z,rx,ry,rz", *rows]), encoding="utf-8-sig")  # of Excel
+    assert read_poses(table, images)[:, 0, 3].tolist() == [3, 2, 1, 0]
     for text, words in (
         (json.dumps([pose.tolist() for pose in robot[:3]]), "3 poses for 4 images"),
         (json.dumps([{"image": "a.png", "pose": robot[0].tolist()}]), "no pose for b.png"),

@@ -87,3 +87,16 @@ def test_the_board_that_is_printed_is_found(run, tmp_path):
     assert (tmp_path / "board.jpg").read_bytes()[13:18] == struct.pack(">BHH", 1, 72, 72)
     assert "where to" in complaint(run("calibrate", "board"))
     assert "dpi" in complaint(run("calibrate", "board", "--out", out, "--dpi", 3))
+    tiny = ("--dpi", 50, "--square", 0.001, "--marker", 0.0005)
+    line = complaint(run("calibrate", "board", "--out", out, *tiny))
+    assert "0.5 mm" in line and "--dpi" in line and "--marker" in line
+
+
+def test_the_report_does_not_lie_among_the_images(run, cell, tmp_path):
+    out = tmp_path / "hand_eye.json"
+    line = complaint(run(*words(cell, "--out", out, "--report", cell / "images")))
+    assert "the images lie there" in line and not out.exists()
+    for name in ("report.md", "images.png"):
+        line = complaint(run(*words(cell, "--out", tmp_path / name, "--report", tmp_path)))
+        assert f"{name} is another output" in line
+    assert sorted(path.name for path in (cell / "images").iterdir())[-1] == "9.png"

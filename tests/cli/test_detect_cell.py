@@ -80,14 +80,24 @@ def test_the_pose_of_the_hand_in_the_layouts_of_calibrate(run, frames, camera, t
         ("a.json", json.dumps(shifted.tolist())),
         ("b.json", json.dumps({"poses": [{"pose": shifted.tolist()}]})),
         ("c.csv", row),
+        ("d.json", json.dumps([shifted.tolist()])),
+        ("e.json", json.dumps([{"position": [0.1, 0, 0], "quaternion": [0, 0, 0, 1]}])),
     ):
         (tmp_path / name).write_text(text)
         status, out, err = run(*words, tmp_path / name)
         assert status == 0, err
         found.append(json.loads(out)["poses"][0]["pose"])
-    assert found[0] == found[1] == found[2] is not None
+    assert all(pose == found[0] is not None for pose in found)
     (tmp_path / "two.csv").write_text(row + "0.2,0,0,0,0,0,1\n")
     assert "two.csv: holds 2 poses" in complaint(run(*words, tmp_path / "two.csv"))
+    for number in (2, 4):
+        (tmp_path / "many.json").write_text(json.dumps([shifted.tolist()] * number))
+        line = complaint(run(*words, tmp_path / "many.json"))
+        assert f"many.json: holds {number} poses, expected one" in line
+    (tmp_path / "none.json").write_text("[]")
+    assert "none.json: holds 0 poses" in complaint(run(*words, tmp_path / "none.json"))
+    (tmp_path / "short.json").write_text(json.dumps(shifted[:3].tolist()))
+    assert "short.json: the pose" in complaint(run(*words, tmp_path / "short.json"))
 
 
 def test_a_camera_that_looks_up_by_its_poses_is_named(run, frames, camera, toy_model, tmp_path):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from toys import ToyModel, blob, complaint
 from graspling import detector
 from graspling.detector import Detector
 from graspling.hand_eye import HandEye
+from graspling.sources import KINDS, Frame, Source
 from graspling.sources.stream import Stream
 
 
@@ -188,6 +190,48 @@ def test_nothing_is_written_over_what_is_read(run, frames: Path, toy_model: ToyM
     assert camera.read_text() == "{}"
     words = ("--model", model, "--pictures", frames)
     assert "the frames lie there" in complaint(run("watch", frames, *words))
+    before = (frames / "2.png").read_bytes()
+    for source in (frames, f"folder:{frames}", frames / "%d.png", f"video:{frames / '%d.png'}"):
+        for option in ("--json", "--rerun"):
+            line = complaint(run("watch", source, "--model", model, option, frames / "2.png"))
+            assert "2.png lies among the frames and is there already" in line
+        line = complaint(run("watch", source, "--model", model, "--pictures", frames))
+        assert "the frames lie there" in line
+    assert (frames / "2.png").read_bytes() == before
+    new = frames / "out.jsonl"
+    assert run("watch", frames, "--model", model, "--frames", 1, "--json", new)[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["", "folder:"])
+def test_nothing_is_written_into_folders_of_images(run, toy_model: ToyModel, tmp_path: Path, kind):
+    root = tmp_path / "a,b"
+    for number in range(2):
+        (root / "rgb").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / "rgb" / f"{number}.png"), blob(60, 70))
+    words = ("watch", f"{kind}{root}", "--model", toy_model())
+    for folder in ("rgb", "depth", "images", "."):  # which would be frames the next time
+        assert "the frames lie there" in complaint(run(*words, "--pictures", root / folder))
+    line = complaint(run(*words, "--json", root / "rgb" / "1.png"))
+    assert "1.png lies among the frames" in line
+    assert run(*words, "--pictures", root / "made")[0] == 0
+    assert len(list((root / "made").iterdir())) == 2
+
+
+def test_a_bag_is_not_written_over(run, toy_model: ToyModel, tmp_path: Path, monkeypatch):
+    class Recording(Source):
+        def __init__(self, place: str, *words: object) -> None:
+            self.name, self.reads = place, (Path(place),)
+
+        def frames(self):
+            yield Frame("0", np.zeros((128, 128, 3), np.uint8))
+
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "metadata.yaml").write_text("x")
+    monkeypatch.setitem(KINDS, "bag", replace(KINDS["bag"], open=Recording))
+    words = ("watch", bag, "--model", toy_model(), "--json", bag / "metadata.yaml")
+    assert "metadata.yaml lies among the frames" in complaint(run(*words))
+    assert (bag / "metadata.yaml").read_text() == "x"
 
 
 def test_frames_that_can_all_not_be_used_are_an_error_also_with_a_limit(

@@ -130,6 +130,7 @@ def test_topics_can_be_named_and_left_out(tmp_path: Path):
     with pytest.raises(InputError, match="counts millimetres"):
         open_source(str(path), Calibration(0.0001))
     for options, message in [
+        (",colour=none,depth=none", "use one of the two"),
         (",colour=/none", "no topic '/none' for colour; there are /camera"),
         (",slop=0.001", "within 0.001 s"),
         (",info=/x", "no topic '/x' for info"),

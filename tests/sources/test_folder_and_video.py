@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,30 @@ def test_colour_or_depth_alone_will_do(tmp_path: Path):
     np.save(tmp_path / "d" / "1.npy", np.full((4, 5), 0.5, np.float32))
     (frame,) = Folder(tmp_path / "d").frames()
     assert frame.rgb is None and frame.shape == (4, 5)
+
+
+@pytest.mark.parametrize(("colour_in", "depth_in"), [("rgb", None), (".", "depth"), ("rgb", ".")])
+def test_one_folder_of_its_own_will_do(tmp_path: Path, colour_in: str, depth_in: str | None):
+    for number in (1, 2):
+        write(tmp_path / colour_in / f"{number}_rgb.png", colour(number))
+        if depth_in:
+            write(tmp_path / depth_in / f"{number}_depth.png", np.full((48, 64), 600, np.uint16))
+    source = Folder(tmp_path, depth_unit=0.001)
+    frames = list(source.frames())
+    assert source.gives == (True, bool(depth_in))
+    assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [1, 2]
+    assert all((frame.depth is not None) == bool(depth_in) for frame in frames)
+
+
+def test_colour_in_two_places_is_refused(tmp_path: Path):
+    write(tmp_path / "1.png", colour(1))
+    (tmp_path / "rgb").mkdir()
+    assert len(Folder(tmp_path)) == 1  # an empty folder holds none
+    write(tmp_path / "rgb" / "1.png", colour(1))
+    with pytest.raises(InputError, match="here and in rgb"):
+        Folder(tmp_path)
+    write(tmp_path / "depth" / "1.png", np.full((48, 64), 600, np.uint16))
+    assert len(Folder(tmp_path, depth_unit=0.001)) == 1  # a picture beside the two folders
 
 
 def test_depth_is_registered_where_the_camera_file_says_how(tmp_path: Path):
@@ -122,18 +147,47 @@ def test_a_video_gives_red_first_and_its_time(video: Path):
     assert max(float(frame.rgb[..., 2].mean()) for frame in frames) < 10
 
 
-def test_an_image_sequence_is_a_video(tmp_path: Path):
-    for number in range(3):
-        write(tmp_path / f"f_{number:03d}.png", colour(10 * number))
-    frames = list(open_source(str(tmp_path / "f_%03d.png")).frames())
-    assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [0, 10, 20]
+def test_a_video_that_slows_down_has_its_own_time(video: Path, monkeypatch: pytest.MonkeyPatch):
+    class Slower(FakeCapture):
+        def get(self, what: int) -> float:
+            shown = (0.0, 40.0, 500.0, 500.0)[2 - self.left]
+            return {cv2.CAP_PROP_POS_MSEC: shown, cv2.CAP_PROP_FRAME_COUNT: 3}.get(what, 30.0)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Slower)
+    assert [frame.time for frame in Video(str(video)).frames()] == [0, 0.04, 0.5]
+
+
+def test_a_video_that_lacks_frames_says_so(video: Path):
+    data = video.read_bytes()
+    fourth = [match.start() for match in re.finditer(b"00dc", data)][3]
+    video.write_bytes(data[:fourth])
+    *good, last = open_source(str(video)).frames()
+    assert 0 < len(good) < 5 and not any(frame.fault for frame in good)
+    assert f"{len(good)} of 5 frames" in last.fault and last.time == good[-1].time
+
+
+def test_an_image_sequence_is_read_file_by_file(tmp_path: Path):
+    for number in (7, 8, 12, 1000):
+        write(tmp_path / f"f_{number:03d}.png", colour(number % 100))
+    for other in ("f_9.png", "f_0009.png", "f_009.jpg", "f_x.png", "xf_009.png"):
+        write(tmp_path / other, colour(255))
+    (tmp_path / "f_008.png").write_bytes(b"half a picture")
+    source = open_source(str(tmp_path / "f_%03d.png"), Calibration(intrinsics=CAMERA))
+    frames = list(source.frames())
+    assert [frame.name for frame in frames] == ["f_007", "f_008", "f_012", "f_1000"]
+    assert [bool(frame.fault) for frame in frames] == [False, True, False, False]
+    assert [int(frame.rgb[0, 0, 0]) for frame in frames if not frame.fault] == [7, 12, 0]
+    assert all(frame.time is None for frame in frames) and frames[0].intrinsics is CAMERA
+    assert len(list(open_source(str(tmp_path / "f_%d.png")).frames())) == 2  # 9 and 1000
+    for wrong in ("%d_%d.png", "%s.png", "g_%03d.png", "none/f_%d.png"):
+        with pytest.raises(InputError, match=r"%"):
+            open_source(str(tmp_path / wrong))
 
 
 def test_videos_that_cannot_be_read_are_refused(tmp_path: Path):
     (tmp_path / "bad.mp4").write_bytes(b"nonsense" * 50)
-    for name, message in (("bad.mp4", "can be read"), ("none_%03d.png", "can be read")):
-        with pytest.raises(InputError, match=message):
-            list(Video(str(tmp_path / name)).frames())
+    with pytest.raises(InputError, match="can be read"):
+        list(Video(str(tmp_path / "bad.mp4")).frames())
     with pytest.raises(InputError, match="no such video"):
         Video(str(tmp_path / "none.mp4"))
 

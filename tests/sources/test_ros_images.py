@@ -102,6 +102,8 @@ def test_messages_that_do_not_hold_what_they_say_are_refused():
         rgb_of(SimpleNamespace(format="jpeg", data=np.zeros(9, np.uint8)))
     with pytest.raises(InputError, match="one channel of 16 bits"):
         depth_of(compressed(RGB, "16UC1; compressedDepth png", head=bytes(12)))
+    with pytest.raises(InputError, match="RVL.*format .*png"):
+        depth_of(SimpleNamespace(format="16UC1; compressedDepth rvl", data=bytes(40)))
     with pytest.raises(InputError, match="cannot be decoded"):
         depth_of(SimpleNamespace(format="16UC1; compressedDepth", data=b""))
 

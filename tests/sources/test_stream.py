@@ -248,6 +248,26 @@ def test_waiting_readers_do_not_pile_up():
         release.set()
 
 
+def test_a_camera_that_starts_slowly_is_not_taken_for_one_that_is_not_there():
+    """The reader that was left alone still holds it, and a second opening finds it busy."""
+    busy = threading.Lock()
+
+    def slow() -> Iterator[Frame]:
+        if not busy.acquire(blocking=False):
+            raise SourceLost("device or resource busy")
+        try:
+            time.sleep(0.5)
+            yield from forever()
+        finally:
+            busy.release()
+
+    lines: list[str] = []
+    patience = Patience(stall=0.05, reopen=0.2, pause=0.02, longest_pause=0.1)
+    with Stream(Scripted(slow), patience=patience, report=lines.append) as stream:
+        assert stream.take(timeout=10) is not None
+    assert any("busy; opening it again" in line for line in lines)
+
+
 def test_a_camera_that_is_not_there_at_first_is_an_error_at_once():
     with (
         Stream(Scripted(lost("No device connected"))) as stream,

@@ -16,6 +16,7 @@ from graspling.opencv import one_thread
 Floats = NDArray[np.float64]
 
 _LEAST_CORNERS = 6
+_LEAST_CELL = 3  # pixels a cell of a marker
 _LEAST_SPREAD = 0.15  # of the second axis of the corners found, in squares: not all in one row
 
 
@@ -88,7 +89,17 @@ class Board:
         """The board in grey, with a white ``margin`` in metres around it.
 
         The board's point (x, y) lies at the pixel ((x + margin) s - 0.5, (y + margin) s - 0.5).
+
+        Raises:
+            InputError: the markers would have too few pixels.
         """
+        cells = int(self._dictionary.markerSize) + 2  # with the border
+        if self.marker * pixels_per_metre < _LEAST_CELL * cells:
+            raise InputError(
+                f"a marker of {self.marker * 1e3:g} mm would be "
+                f"{self.marker * pixels_per_metre:.0f} pixels wide, expected {_LEAST_CELL * cells} "
+                "or more; give a larger --dpi or --marker"
+            )
         width, height = (round(side * pixels_per_metre) for side in self.size)
         inner = np.asarray(self._board.generateImage((width, height), marginSize=0), np.uint8)
         pad = round(margin * pixels_per_metre)

@@ -11,8 +11,10 @@ from graspling.errors import InputError
 from graspling.hand_eye import Setup
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
-_LEAST_IMAGES = 5
+LEAST_IMAGES = 5
+LEAST_SHARE = 0.6  # of the images that must agree
 _LEAST_TURN = np.deg2rad(10)
 _LEAST_CROSS = 0.2  # sine between the axes that it turned about
 _SAME_TURN = np.deg2rad(2)
@@ -42,22 +44,25 @@ def _turns(poses: Floats) -> Floats:
     return angle(np.einsum("iab,jac->ijbc", turn, turn))
 
 
-def enough_motion(base_from_hand: Floats, boards: Floats) -> None:
-    """Raises InputError when there are too few images or the robot turned too little."""
-    count = len(boards)
-    if count < _LEAST_IMAGES:
+def enough_images(base_from_hand: Floats) -> None:
+    """Raises InputError when there are too few images, or poses (N, 4, 4) in another unit."""
+    count = len(base_from_hand)
+    if count < LEAST_IMAGES:
         raise InputError(
-            f"the board was found in {count} images, expected {_LEAST_IMAGES} or more; 15 are good"
+            f"the board was found in {count} images, expected {LEAST_IMAGES} or more; 15 are good"
         )
     if np.median(np.linalg.norm(base_from_hand[:, :3, 3], axis=1)) > 10:
         raise InputError(
             "the robot poses lie more than 10 m from its base: millimetres? expected metres"
         )
+
+
+def _lack(base_from_hand: Floats) -> str:
     turn = base_from_hand[:, :3, :3]
     relative = np.einsum("iab,jac->ijbc", turn, turn).reshape(-1, 3, 3)
     angles = angle(relative)
     if angles.max() < _LEAST_TURN:
-        raise InputError(
+        return (
             f"the robot turned by {np.rad2deg(angles.max()):.1f} degrees at most; turn the hand by "
             "20 degrees and more between images, about different axes"
         )
@@ -71,10 +76,31 @@ def enough_motion(base_from_hand: Floats, boards: Floats) -> None:
     )
     spread = np.linalg.svd(axes, compute_uv=False)
     if spread[1] < _LEAST_CROSS * spread[0]:
-        raise InputError(
+        return (
             "the robot turned about one axis only, which leaves a direction of the camera open; "
             "tilt the hand about a second axis as well"
         )
+    return ""
+
+
+def enough_motion(base_from_hand: Floats, kept: Bools) -> None:
+    """Raises InputError when :func:`little_motion` of the robot finds a reason."""
+    if lack := little_motion(base_from_hand, kept):
+        raise InputError(lack)
+
+
+def little_motion(base_from_hand: Floats, kept: Bools) -> str:
+    """Why the robot (N, 4, 4) turned too little, in the images that count (N,), to tell where the
+    camera is; "" if it did not. Outliers turn it, too, but tell nothing; and what one image alone
+    tells nothing can check: the direction that the others leave open explains its errors."""
+    left = int((~kept).sum())
+    head = f"{left} of {len(kept)} images do not fit, and in " if left else "in "
+    if lack := _lack(base_from_hand[kept]):
+        return f"{head}the others {lack}" if left else lack
+    for row in np.flatnonzero(kept):
+        if lack := _lack(base_from_hand[kept & (np.arange(len(kept)) != row)]):
+            return f"{head}all {'others ' if left else ''}but one image {lack}"
+    return ""
 
 
 def complain(
@@ -88,6 +114,11 @@ def complain(
         raise InputError(
             f"{head}; they fit the other way round: either the setup is {other}, or the poses are "
             "inverted (base in the hand instead of the hand in the base)"
+        )
+    if agree >= LEAST_SHARE * count:
+        raise InputError(
+            f"{head}, expected {LEAST_IMAGES} or more; take more images (15 are good), and let the "
+            "robot stand still for each"
         )
     seen = _turns(boards)
     off = _differ(_turns(robot), seen)

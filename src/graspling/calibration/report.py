@@ -21,6 +21,11 @@ _COLUMNS = 3
 _ZOOM = 20  # arrows are drawn so many times too long
 
 
+def report_files(folder: str | Path) -> list[Path]:
+    """What :func:`write_report` writes to a folder."""
+    return [Path(folder) / name for name in ("images.png", "residuals.png", "report.md")]
+
+
 def write_report(
     folder: str | Path,
     names: Sequence[str],
@@ -38,7 +43,6 @@ def write_report(
         robot: (N, 4, 4) poses of the hand in the base.
         notes: further lines, such as images without a board.
     """
-    place = Path(folder)
     hand = solution.hand_eye
     fixed = robot if hand.setup == "eye-in-hand" else np.linalg.inv(robot)
     tiles = []
@@ -47,7 +51,7 @@ def write_report(
         there = intrinsics.project(view.points @ pose[:3, :3].T + pose[:3, 3])
         label = f"{names[row]}  {solution.error_px[row]:.2f} px"
         tiles.append(_tile(picture, view.pixels, there, label, bool(solution.kept[row])))
-    files = [place / "images.png", place / "residuals.png", place / "report.md"]
+    files = report_files(folder)
     write_picture(files[0], _sheet(tiles))
     write_picture(files[1], _bars(names, solution))
     write_text(files[2], _page(names, solution, notes))

@@ -75,7 +75,8 @@ def _json(path: Path) -> list[Any]:
 def csv_records(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file by their headers; raises InputError when it cannot be read or is empty."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        # what Excel calls CSV UTF-8 begins with a mark
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [
                 {str(key).strip().lower(): str(value).strip() for key, value in row.items()}
                 for row in csv.DictReader(file)

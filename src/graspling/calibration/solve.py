@@ -11,23 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graspling.calibration.board import View
-from graspling.calibration.doubts import agreement, complain, enough_motion
+from graspling.calibration.doubts import (
+    LEAST_IMAGES,
+    LEAST_SHARE,
+    agreement,
+    complain,
+    enough_images,
+    enough_motion,
+    little_motion,
+)
 from graspling.calibration.linear import consensus, scaled, solve_pairs
 from graspling.calibration.refine import Fit, Scene, refine, residuals, standard_error
 from graspling.calibration.size import size_doubts, size_unknown
+from graspling.errors import InputError
 from graspling.hand_eye import HandEye, Setup
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_LEAST_KEPT = 5
-_LEAST_SHARE = 0.6  # of the images that must agree
 _NOISY_M, _NOISY_RAD = 0.003, np.deg2rad(0.5)
 
 
@@ -70,24 +77,37 @@ def calibrate(
         InputError: fewer than 5 images, too little motion, a board of another size, or images and
             poses that contradict each other; the message says what the likely reason is.
     """
-    boards = np.stack([view.camera_from_board for view in views]) if views else np.zeros((0, 4, 4))
-    enough_motion(base_from_hand, boards)
+    enough_images(base_from_hand)
+    enough_motion(base_from_hand, np.ones(len(views), np.bool_))
+    try:
+        return _calibrate(views, base_from_hand, setup, focal)
+    except np.linalg.LinAlgError:
+        raise InputError(
+            "the images leave open where the camera is; turn the hand by 20 degrees and more "
+            "between them, about different axes"
+        ) from None
+
+
+def _calibrate(
+    views: Sequence[View], base_from_hand: Floats, setup: Setup, focal: float
+) -> Solution:
+    boards = np.stack([view.camera_from_board for view in views])
     robot = np.array(base_from_hand, np.float64)
     if setup == "eye-to-hand":
         robot = np.asarray(np.linalg.inv(robot), np.float64)
     doubts = [size_unknown()]
     resized = consensus(robot, boards, free=True)
-    if resized is not None and resized.mean() >= _LEAST_SHARE:
+    if _agreed(resized) and not little_motion(base_from_hand, resized):
         fit, scene = _settle(Scene(robot, views, resized, setup, focal), boards, free=True)
         doubts = size_doubts(views, fit, int(scene.kept.sum()))
     kept = consensus(robot, boards)
-    if kept is None or kept.mean() < _LEAST_SHARE:
-        swapped = consensus(np.asarray(np.linalg.inv(robot), np.float64), boards)
-        other = swapped is not None and swapped.mean() >= _LEAST_SHARE
+    if not _agreed(kept):
+        other = _agreed(consensus(np.asarray(np.linalg.inv(robot), np.float64), boards))
         complain(robot, boards, setup, other, 0 if kept is None else int(kept.sum()))
-    assert kept is not None  # complain raises
+    enough_motion(base_from_hand, kept)
     fit, scene = _settle(Scene(robot, views, kept, setup, focal), boards)
     eye, fixed, kept = fit.eye, fit.fixed, scene.kept
+    enough_motion(base_from_hand, kept)
     away_m, away_rad = agreement(eye, fixed, robot, boards)
     errors = np.array(
         [
@@ -111,6 +131,11 @@ def calibrate(
     return Solution(hand_eye, fixed, kept, away_m, away_rad, errors, *spread, tuple(lines))
 
 
+def _agreed(kept: Bools | None) -> TypeGuard[Bools]:
+    """Whether so many images agree that what they agree on is the answer."""
+    return kept is not None and kept.mean() >= LEAST_SHARE and kept.sum() >= LEAST_IMAGES
+
+
 def _settle(scene: Scene, boards: Floats, *, free: bool = False) -> tuple[Fit, Scene]:
     """The refined fit, and the scene with the images that count by it.
 
@@ -128,7 +153,7 @@ def _settle(scene: Scene, boards: Floats, *, free: bool = False) -> tuple[Fit, S
             for away, least in ((away_m, 0.001), (away_rad, np.deg2rad(0.1)))
         ]
         now = (away_m <= limits[0]) & (away_rad <= limits[1])
-        if now.sum() < _LEAST_KEPT or (now == kept).all():
+        if now.sum() < LEAST_IMAGES or (now == kept).all():
             break
         kept = now
         scene = replace(scene, kept=kept)

@@ -13,7 +13,7 @@ import tyro
 from numpy.typing import NDArray
 
 from graspling.calibration.board import Board
-from graspling.calibration.report import write_report
+from graspling.calibration.report import report_files, write_report
 from graspling.calibration.robot_poses import read_poses
 from graspling.calibration.solve import Solution
 from graspling.calibration.solve import calibrate as solve
@@ -80,7 +80,11 @@ def calibrate(options: Calibrate) -> None:
     quiet_opencv()
     frames, _ = frame_paths(options.images, ())
     paths = [frame.rgb for frame in frames if frame.rgb is not None]
-    refuse_overlap((options.out, options.json), [*paths, options.poses, options.camera])
+    folder = Path(options.report)
+    if options.report and folder.resolve() in {path.resolve().parent for path in paths}:
+        raise InputError(f"--report {folder}: the images lie there; give the report another folder")
+    pages = [str(file) for file in report_files(folder)] if options.report else []
+    refuse_overlap((options.out, options.json, *pages), [*paths, options.poses, options.camera])
     board = Board(options.columns, options.rows, options.square, options.marker, options.dictionary)
     intrinsics = Intrinsics.load(options.camera)
     robot = read_poses(options.poses, paths)

@@ -147,7 +147,8 @@ def _robot_pose(path: str) -> Floats:
         document = read_document(path, "robot pose file")
     if isinstance(document, Mapping) and "base_from_hand" in document:
         document = document["base_from_hand"]
-    if isinstance(document, Mapping) and isinstance(poses := document.get("poses"), list):
+    poses = document.get("poses") if isinstance(document, Mapping) else document
+    if isinstance(poses, list) and not _is_matrix(poses):
         if len(poses) != 1:
             raise InputError(
                 f"robot pose file {path}: holds {len(poses)} poses, expected one, of the hand when "
@@ -158,6 +159,12 @@ def _robot_pose(path: str) -> Floats:
         return in_metres(pose_of(document), "the pose")
     except InputError as error:
         raise InputError(f"robot pose file {path}: {error}") from None
+
+
+def _is_matrix(rows: list[Any]) -> bool:
+    """Rows of numbers, one pose, rather than a list of poses."""
+    flat = [value for row in rows for value in (row if isinstance(row, list) else [row])]
+    return bool(flat) and not any(isinstance(value, list | Mapping) for value in flat)
 
 
 def pose_rows(name: str, poses: GraspPoses) -> list[list[object]]:

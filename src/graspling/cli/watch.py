@@ -113,22 +113,18 @@ def run(options: Watch) -> None:
         raise InputError("--steadiness smooths the grasp that is followed: not with --no-track")
     frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
     quiet_opencv()
-    place = Path(options.source.split(",")[0].split(":", 1)[-1])
-    if options.pictures and Path(options.pictures).resolve() == place.resolve():
-        raise InputError(
-            f"--pictures {options.pictures}: the frames lie there; give the pictures another folder"
-        )
+    source = open_source(options.source, _calibration(options))
     refuse_overlap(
         (options.json, options.rerun),
         [
-            place if place.is_file() else None,
+            *source.reads,
             *model_files(options.model),
             options.camera,
             options.gripper,
             options.hand_eye,
         ],
     )
-    source = open_source(options.source, _calibration(options))
+    _spare(source, options)
     if options.depth_unit and not isinstance(source, Folder | Bag):
         raise InputError("--depth-unit is for a folder of integer depth; leave it out")
     detector = open_detector(
@@ -190,6 +186,20 @@ def run(options: Watch) -> None:
             if meter.frames:
                 bar.clear()
                 say(meter.summary(stream.dropped), json_target=options.json)
+
+
+def _spare(source: Source, options: Watch) -> None:
+    """Raises InputError when something would be written over frames or among them."""
+    folders = {path.resolve() for path in source.reads if not path.is_file()}
+    for name in (options.json, options.rerun):
+        if Path(name).is_file() and Path(name).resolve().parent in folders:
+            raise InputError(
+                f"{name} lies among the frames and is there already; choose another place"
+            )
+    if options.pictures and Path(options.pictures).resolve() in folders:
+        raise InputError(
+            f"--pictures {options.pictures}: the frames lie there; give the pictures another folder"
+        )
 
 
 def _look(options: Watch, detector: Detector) -> Look:

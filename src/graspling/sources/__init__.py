@@ -46,8 +46,11 @@ def _folder(place: str, known: Calibration) -> Source:
 
 
 def _video(place: str, known: Calibration) -> Source:
+    from graspling.sources.sequence import ImageSequence, is_pattern
     from graspling.sources.video import Video
 
+    if is_pattern(place):
+        return ImageSequence(place, intrinsics=known.intrinsics)
     return Video(place, intrinsics=known.intrinsics)
 
 

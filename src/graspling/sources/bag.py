@@ -71,6 +71,7 @@ class Bag(Source):
         register: Register | None = None,
     ) -> None:
         self.name, self._path = str(path), Path(path)
+        self.reads = (self._path,)
         if not self._path.exists():
             raise InputError(f"{path}: there is no such recording")
         self._slop, self._intrinsics, self._register = slop, intrinsics, register
@@ -165,6 +166,8 @@ class Bag(Source):
                 raise InputError(
                     f"{self.name}: no topic {topic!r} for {what}; there are {_listed(there)}"
                 )
+        if colour == depth == "none":
+            raise InputError(f"{self.name}: colour and depth are both left out; use one of the two")
         kinds = self._kinds(reader, images)
         if not colour:
             colour = self._choose("colour", [t for t in kinds if kinds[t] == "colour"], _plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +66,13 @@ class Source(ABC):
         name: what a message calls it.
         live: frames come by themselves, whether anyone looks or not, and there is no end: when
             they cease, the source was lost.
+        reads: files and folders that its frames come from; nothing is to be written there.
         gives: (colour, depth): what its frames have, where that is known before the first of them.
     """
 
     name: str
     live: bool = False
+    reads: tuple[Path, ...] = ()
     gives: tuple[bool, bool] | None = None
 
     @abstractmethod

@@ -13,7 +13,7 @@ from graspling.camera import Intrinsics
 from graspling.errors import InputError
 from graspling.frames import read_depth, read_rgb
 from graspling.sources.base import Frame, Register, Source
-from graspling.sources.pairs import find_frames
+from graspling.sources.pairs import find_frames, image_folders
 
 
 class Folder(Source):
@@ -42,6 +42,7 @@ class Folder(Source):
             raise InputError(f"{path}: there is no such folder")
         self.name = str(path)
         self._unit, self._intrinsics, self._register = depth_unit, intrinsics, register
+        self.reads = image_folders(root)
         self._frames = find_frames(root)
         self.gives = (bool(self._frames[0].rgb), bool(self._frames[0].depth))
 

@@ -14,7 +14,7 @@ from graspling.files import counting_order
 
 _COLOUR_FILES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 _DEPTH_FILES = frozenset({".png", ".tif", ".tiff", ".npy"})
-_COLOUR_FOLDERS = ("rgb", "color", "colour", "images", "image")
+_COLOUR_FOLDERS, _DEPTH_FOLDER = ("rgb", "color", "colour", "images", "image"), "depth"
 
 
 def _mark(words: str, letter: str) -> re.Pattern[str]:
@@ -65,21 +65,24 @@ def is_depth(path: Path) -> bool:
 
 def find_frames(root: Path) -> list[FramePaths]:
     """The frames of a folder, in the order in which a person counts: of colour, depth or both, in
-    the folder itself or in folders ``rgb`` and ``depth`` of it. By its name a file is the one or
-    the other; if both kinds are there, each file has its partner.
+    the folder itself or in folders ``rgb`` and ``depth`` of it, each kind in either place. In the
+    folder itself a file is by its name the one or the other; if both kinds are there, each file has
+    its partner.
 
     Raises:
         InputError: no image, or colour and depth do not pair up.
     """
-    depth_folder = root / "depth"
-    if depth_folder.is_dir():
-        depth = _images(depth_folder)
-        colour_folder = next((f for name in _COLOUR_FOLDERS if (f := root / name).is_dir()), None)
-        colour = _images(colour_folder) if colour_folder else []
-    else:
-        files = _images(root)
-        depth = [file for file in files if is_depth(file)]
-        colour = [file for file in files if not is_depth(file)]
+    here = _images(root)
+    colour_here = [file for file in here if not is_depth(file)]
+    colour = next((files for name in _COLOUR_FOLDERS if (files := _images(root / name))), [])
+    depth = _images(root / _DEPTH_FOLDER)
+    if colour and colour_here and not depth:
+        raise InputError(
+            f"{root}: holds colour both here and in {colour[0].parent.name}, such as "
+            f"{colour_here[0].name}; give {colour[0].parent}, or move the one or the other away"
+        )
+    colour = colour or colour_here
+    depth = depth or [file for file in here if is_depth(file)]
     if not colour and not depth:
         raise InputError(
             f"{root}: holds no images; expected colour (PNG, JPEG), depth (PNG with depth in its "
@@ -94,8 +97,14 @@ def find_frames(root: Path) -> list[FramePaths]:
     return frames
 
 
+def image_folders(root: Path) -> tuple[Path, ...]:
+    """Where :func:`find_frames` looks for images, whether these folders are there or not."""
+    return root, *(root / name for name in (*_COLOUR_FOLDERS, _DEPTH_FOLDER))
+
+
 def _images(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if is_image(file) and not file.name.startswith(".")]
+    there = folder.iterdir() if folder.is_dir() else ()
+    files = [file for file in there if is_image(file) and not file.name.startswith(".")]
     return sorted(files, key=counting_order)
 
 

@@ -61,6 +61,7 @@ class RealSense(Source):
             raise InputError(f"{device}: there is no such recording")
         self.live = not self._recorded
         self.name = device if self._recorded else f"RealSense {device}".strip()
+        self.reads = (Path(device),) if self._recorded else ()
         self._device, self._size, self._intrinsics = device, (width, height, fps), intrinsics
 
     def frames(self) -> Iterator[Frame]:

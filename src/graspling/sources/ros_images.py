@@ -176,6 +176,12 @@ def _compressed_depth(message: Any) -> NDArray[np.float32]:
     """A PNG of 16 bits: millimetres, or, for 32FC1, counts of inverse depth with its two
     parameters in the header (compressed_depth_image_transport: depth = a / (count - b))."""
     data, encoding = bytes(message.data), _encoding(message)
+    if message.format.lower().endswith("rvl"):
+        raise InputError(
+            f"a compressed depth image ({message.format!r}) is packed as RVL, and only PNG is "
+            "read: set format of compressed_depth_image_transport to png where it is published, or "
+            "record the raw topic"
+        )
     headed = "compressedDepth" in message.format
     image = _decoded(message, data[_HEADER:] if headed else data, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint16:

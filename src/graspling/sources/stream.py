@@ -30,7 +30,7 @@ class Patience:
 
     Attributes:
         stall: a live source without a frame for so long stalls; a line says so.
-        reopen: after so long it is opened again.
+        reopen: after so long it is opened again; the second time after twice as long, and so on.
         pause, longest_pause: before a lost source is opened again; the pause doubles each time.
         give_up: without a frame for so long the stream ends with an error; None = never.
     """
@@ -109,6 +109,7 @@ class Stream:
         self._error: Exception | None = None
         self._worker = _Worker()
         self._abandoned: list[_Worker] = []
+        self._tries = 0  # how often it was opened again in vain
         self._ever = self._quiet = False  # has a frame come; was the user told of a stall
         self._jumped = False  # was the user told that the recording's clock was set
         self._last = self._opened = perf_counter()
@@ -189,13 +190,16 @@ class Stream:
                 return
             tell = not self._quiet and silent > self._patience.stall
             self._quiet = self._quiet or tell
+            # A camera that takes long to start is given longer each time.
+            longest = self._patience.reopen * 2 ** min(self._tries, 4)
             again = (
                 self._source.live
-                and now - self._opened > self._patience.reopen
-                and silent > self._patience.reopen
+                and now - self._opened > longest
+                and silent > longest
                 and sum(map(_alive, self._abandoned)) < _MOST_ABANDONED
             )
             if again:
+                self._tries += 1
                 self._worker.abandoned = True
                 self._worker.stop.set()
                 self._abandoned = [old for old in self._abandoned if _alive(old)] + [self._worker]
@@ -221,6 +225,9 @@ class Stream:
         pause = self._patience.pause
         while not worker.stop.is_set():
             before = self._last
+            with self._changed:
+                # a camera that a reader left alone still holds is there, if busy
+                held = any(map(_alive, self._abandoned))
             try:
                 self._read(worker)
                 if not self._source.live:
@@ -228,7 +235,7 @@ class Stream:
                     return
                 reason = "it ended"
             except SourceLost as error:
-                if not self._ever:
+                if not self._ever and not held:
                     self._finish(worker, InputError(f"{self._source.name}: {error}"))
                     return
                 reason = str(error)
@@ -299,7 +306,7 @@ class Stream:
             back, self._quiet = self._quiet, False
             self.dropped += self._waiting is not None
             self._waiting = Arrival(frame, now)
-            self._last, self._ever = now, True
+            self._last, self._ever, self._tries = now, True, 0
             self._changed.notify_all()
         if back:
             self._report(f"{self._source.name}: frames again after {silent:.1f} s")

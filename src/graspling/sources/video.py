@@ -1,4 +1,4 @@
-"""Videos, image sequences, webcams and network streams, read by OpenCV: colour alone."""
+"""Videos, webcams and network streams, read by OpenCV: colour alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from graspling.sources.base import Frame, Source, SourceLost
 
 # OpenCV's own limit on opening and on one image of a network stream, milliseconds.
 _OPEN_TIMEOUT, _READ_TIMEOUT = 5000, 5000
+# These files say how many frames they hold; of others it is reckoned from how long they last.
+_COUNTED = (".mp4", ".m4v", ".mov", ".avi")
+_RECKONED = 0.9  # of so many frames the rest may be an error of the reckoning
 
 
 class Video(Source):
-    """A video file, a sequence such as ``frame_%04d.png``, a camera by its number, or a URL.
+    """A video file, a camera by its number, or a URL.
 
     Args:
-        target: file, pattern, URL, or the number of a camera.
+        target: file, URL, or the number of a camera.
         intrinsics: of all frames.
 
     Raises:
@@ -34,14 +37,16 @@ class Video(Source):
         self._target, self._intrinsics = target, intrinsics
         self.live = isinstance(target, int) or "://" in target
         self.name = f"camera {target}" if isinstance(target, int) else target
-        if not self.live and "%" not in str(target) and not Path(str(target)).is_file():
-            raise InputError(f"{target}: there is no such video file")
+        if not self.live:
+            self.reads = (Path(str(target)),)
+            if not self.reads[0].is_file():
+                raise InputError(f"{target}: there is no such video file")
 
     def frames(self) -> Iterator[Frame]:
-        """See :class:`Source`. The time is that of the video; live ones have none."""
+        """See :class:`Source`. The time is that of the video; live ones have none. OpenCV passes
+        over images that it cannot decode, so that a fault at the end tells how many were lost."""
         with self._opened() as capture:
-            rate = float(capture.get(cv2.CAP_PROP_FPS))
-            number = 0
+            number, time = 0, None
             while True:
                 good, image = capture.read()
                 if not good and self.live:
@@ -49,9 +54,15 @@ class Video(Source):
                 if not good and number == 0:
                     raise InputError(f"{self.name}: holds no image that can be read; is it whole?")
                 if not good:
+                    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+                    counted = self.reads[0].suffix.lower() in _COUNTED
+                    if number < count * (1 if counted else _RECKONED):
+                        fault = f"{number} of {count} frames could be read; is the video whole?"
+                        yield Frame(f"{number:06d}", time=time, fault=f"{self.name}: {fault}")
                     return
                 rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-                time = number / rate if rate > 0 and not self.live else None
+                if not self.live:
+                    time = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1e3
                 yield Frame(f"{number:06d}", rgb, None, time, self._intrinsics)
                 number += 1
 
@@ -69,9 +80,7 @@ class Video(Source):
             if not capture.isOpened():
                 if self.live:
                     raise SourceLost("it cannot be opened")
-                raise InputError(
-                    f"{self.name}: neither a video nor an image sequence that can be read"
-                )
+                raise InputError(f"{self.name}: is no video that can be read")
             yield capture
         finally:
             capture.release()
