@@ -45,6 +45,23 @@ def test_a_point_that_is_no_number_spoils_no_other(model: str, bent: tuple[float
     np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(alone, 3, axis=0))
 
 
+@pytest.mark.parametrize(
+    ("model", "bent", "focal"),
+    [("brown_conrady", (-0.5, 0.1, 0, 0, 0), 280.0), ("equidistant", (0.01, 0, 0, 0), 150.0)],
+)
+def test_where_a_lens_has_no_inverse_there_is_no_number(
+    model: str, bent: tuple[float, ...], focal: float
+) -> None:
+    """A lens too strong for its corners: what is given there goes back to its pixel, or is NaN."""
+    camera = Intrinsics(focal, focal, 319.5, 239.5, 640, 480, bent, model)
+    v, u = np.mgrid[0:480:20, 0:640:20].astype(np.float64).reshape(2, -1)
+    points = camera.deproject(u, v, 0.5)
+    known = np.isfinite(points).all(axis=1)
+    assert 0.3 < known.mean() < 1 and known[np.hypot(u - 319.5, v - 239.5) < 150].all()
+    back = camera.project(points[known])
+    np.testing.assert_allclose(back, np.stack([u, v], axis=1)[known], atol=0.01)
+
+
 def test_a_picture_is_rectified_without_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = []
     plain = lens._brown

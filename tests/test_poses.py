@@ -330,8 +330,10 @@ def test_a_lens_that_says_nothing_of_a_corner_refuses_the_grasps_there_alone() -
     seen = straightened(np.ones((bent.height, bent.width), np.float32), bent) > 0
     v, u = (at[::97] for at in np.nonzero(seen))
     back = to_view(bent, bent.project(view.deproject(u, v, 1.0)))
-    # where the formula turns round many pixels show the same place
-    np.testing.assert_allclose(back, np.stack([u, v], axis=1), atol=6)
+    # where the formula turns round its inverse is not told
+    known = np.isfinite(back).all(axis=1)
+    np.testing.assert_allclose(back[known], np.stack([u, v], axis=1)[known], atol=0.2)
+    assert known.mean() > 0.95
 
 
 @pytest.mark.parametrize("missing", [0, np.nan])

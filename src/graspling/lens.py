@@ -32,6 +32,7 @@ _ALIASES = {
     "kannala_brandt4": "equidistant",
 }
 _STEPS = 100
+_CLOSE = 1e-5  # of a coordinate that is there again, x / z: hundredths of a pixel
 
 
 def lens_model(name: str, coefficients: tuple[float, ...]) -> str:
@@ -67,7 +68,7 @@ def distort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Floa
 
 
 def undistort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Floats:
-    """The inverse of :func:`distort`."""
+    """The inverse of :func:`distort`; NaN where there is none, beyond a strong lens's field."""
     flat = np.ascontiguousarray(points, np.float64).reshape(-1, 2)
     if not len(flat):
         return points
@@ -76,7 +77,10 @@ def undistort(points: Floats, model: str, coefficients: tuple[float, ...]) -> Fl
         out = cv2.fisheye.undistortPoints(flat[:, None], np.eye(3), k)
     else:
         out = _brown_inverse(flat, k)
-    return np.asarray(out, np.float64).reshape(np.shape(points))
+    straight = np.array(out, np.float64).reshape(-1, 2)
+    off = np.abs(distort(straight, model, coefficients) - flat).max(axis=1)
+    straight[~(off < _CLOSE)] = np.nan
+    return straight.reshape(np.shape(points))
 
 
 def _brown(points: Floats, coefficients: Floats) -> Floats:
