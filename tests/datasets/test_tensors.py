@@ -45,6 +45,19 @@ def test_public_files_are_read(tmp_path):
         tensors.split("image-wise")
 
 
+def test_a_description_says_from_where_on_a_metric_is_robust(tmp_path):
+    folder = public(tmp_path, rows=(100,))
+    (folder / "tensors.json").write_text('{"metrics": {"robust_ferrari_canny": 0.0025}}')
+    assert GraspTensors(folder).threshold == 0.0025
+    assert GraspTensors(folder, threshold=0.1).threshold == 0.1
+    for other in ('{"metrics": {"robust_q": 0.6}}', '{"metrics": null}', "{}"):
+        (folder / "tensors.json").write_text(other)
+        assert GraspTensors(folder).threshold == 0.002
+    (folder / "tensors.json").write_text('{"metrics": {"robust_ferrari_canny": "high"}}')
+    with pytest.raises(InputError, match="threshold 'high' of robust_ferrari_canny, expected a nu"):
+        GraspTensors(folder)
+
+
 def test_poses_without_an_opening_need_one_beside_them(tmp_path):
     folder = public(tmp_path, rows=(100,)) / "tensors"
     poses = np.load(folder / "hand_poses_00000.npz")["arr_0"]

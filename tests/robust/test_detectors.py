@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,17 @@ def test_proposals_are_antipodal_and_fit_the_gripper(table):
     assert (z + PANDA.reach <= 0.7).all() and (z > 0.655).all()
     again, _ = propose(depth, focal, PANDA, np.random.default_rng(0))
     assert np.array_equal(again.u, grasps.u)
+
+
+def test_proposals_are_not_thinner_than_the_jaws_close(table):
+    """The bar is 6.6 cm wide."""
+    depth, focal, _ = table
+    for least, some in ((0.05, True), (0.069, False)):
+        wide = replace(PANDA, opening=0.1, min_opening=least)
+        grasps, _ = propose(depth, focal, wide, np.random.default_rng(0))
+        contacts = grasps.width * 0.66 / focal - 2 * wide.clearance
+        assert len(grasps) and (contacts > least - 1e-4).all()
+        assert bool((contacts < 0.069).any()) == some
 
 
 def test_an_empty_table_has_no_proposals(table):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ pytest.importorskip("mujoco")
 
 from sim_blocks import box, scene, view  # noqa: E402
 
-from graspling.gripper import Gripper  # noqa: E402
+from graspling.gripper import Box, Gripper  # noqa: E402
 from graspling.simulation.assess import assess  # noqa: E402
 from graspling.simulation.collision import HeightMap  # noqa: E402
 from graspling.simulation.labels import label_shapes  # noqa: E402
@@ -16,13 +18,13 @@ from graspling.simulation.shapes import Shapes  # noqa: E402
 PANDA = Gripper.load("panda")
 
 
-def judged(place, angle, width):
+def judged(place, angle, width, gripper=PANDA):
     """On a box of 4 x 8 x 4 cm under a camera 60 cm above the table; x right, y down the image."""
     made, camera = scene(box(0.04, 0.08, 0.04)), view(0.6)
     shapes = Shapes.from_model(made.model, made.data, camera.world_from_camera, made.bodies)
     count = len(place)
     return assess(
-        shapes, HeightMap.of(shapes), PANDA, np.array(place), np.full(count, angle),
+        shapes, HeightMap.of(shapes), gripper, np.array(place), np.full(count, angle),
         np.full(count, width), np.random.default_rng(0),
     )  # fmt: skip
 
@@ -42,6 +44,22 @@ def test_a_box_by_hand():
     # a corner between the pads: the faces need more friction than there is
     corner = judged([[0, 0, 0.58]], np.deg2rad(40), 0.078)
     assert corner.q.tolist() == [0] and corner.state[0] != 1
+
+
+def test_jaws_that_stay_apart_and_hands_that_are_not_symmetric():
+    spot = [[0, 0, 0.58]]
+    thin = judged(spot, 0.0, 0.05, replace(PANDA, min_opening=0.042))
+    assert thin.q.tolist() == [0] and thin.state.tolist() == [-1]  # they meet nothing
+    assert judged(spot, 0.0, 0.05, replace(PANDA, min_opening=0.035)).state.tolist() == [1]
+    # a bracket on one side, as deep as the fingertips: half a turn is the same grasp
+    low, high = PANDA.palm.low, PANDA.palm.high
+    for palm in (
+        Box(low, (high[0], 0.03, 0.0)),
+        Box((low[0], -0.03, low[2]), (high[0], 0.001, 0.0)),
+    ):
+        hand = replace(PANDA, palm=palm)
+        both = [judged(spot, angle, 0.05, hand).collision.tolist() for angle in (0.0, np.pi)]
+        assert both[0] == both[1]
 
 
 def test_labels_are_judged_as_they_were_labelled():

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ import pytest
 from fake_scenes import Broken, Fake, table
 
 from graspling.camera import Intrinsics
+from graspling.datasets import open_dataset
 from graspling.errors import GrasplingError, InputError
 from graspling.simulation import codec, shards
 from graspling.simulation.generator import generate
-from graspling.simulation.manifest import Manifest, Settings
+from graspling.simulation.manifest import Manifest, Settings, versions
 from graspling.simulation.pools import POOLS, pool_of_procedural, pool_of_scene, pools_of
+from graspling.simulation.restore import Restorer
 from graspling.simulation.simulator import Simulator
 from graspling.simulation.spread import spread, thin
 
@@ -137,6 +140,53 @@ def test_more_frames_continue_a_data_set_and_other_settings_do_not(
 def test_a_scene_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     with pytest.raises(GrasplingError, match="scene 2: ZeroDivisionError: no such scene"):
         generate(SETTINGS, tmp_path / "out", factory=Broken, progress=False)
+
+
+def test_other_meshes_do_not_continue_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be dealt otherwise, and an object be in training and test."""
+    pytest.importorskip("mujoco")
+    trimesh = pytest.importorskip("trimesh")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, names = tmp_path / "meshes", ["bolt", "duck", "cup", "pear", "fork", "soap"]
+    folder.mkdir()
+    for number, name in enumerate(names):
+        trimesh.creation.box((0.03 + 0.002 * number, 0.05, 0.04)).export(folder / f"{name}.stl")
+    settings = Settings(2, scene="single", objects=str(folder), views=1, empty=0.0, shard_scenes=1)
+    generate(settings, tmp_path / "out", progress=False)
+    manifest = Manifest.load(tmp_path / "out")
+    assert sorted(manifest.described["meshes"]) == sorted(names)
+    assert {"coacd", "trimesh"} <= set(manifest.versions)
+    more = replace(settings, frames=3)
+    assert generate(more, tmp_path / "out", progress=False).kept == 2
+
+    one, two = Manifest.load(tmp_path / "out").objects[:2]
+    first = (folder / f"{one}.stl").read_bytes()
+    trimesh.creation.box((0.06, 0.06, 0.02)).export(folder / f"{one}.stl")
+    with pytest.raises(InputError, match=f"mesh {one} is another one now"):
+        generate(replace(settings, frames=4), tmp_path / "out", progress=False)
+    with pytest.raises(InputError, match=f"mesh {one} is not the one that"):
+        Restorer(open_dataset(f"generated:{tmp_path / 'out'}"))
+    (folder / f"{one}.stl").write_bytes(first)
+    Restorer(open_dataset(f"generated:{tmp_path / 'out'}"))
+    (folder / f"{two}.stl").rename(folder / "vase.stl")
+    with pytest.raises(InputError, match=f"mesh {two} is missing now; mesh vase is new"):
+        generate(replace(settings, frames=4), tmp_path / "out", progress=False)
+    assert generate(replace(settings, frames=3), tmp_path / "other", progress=False).frames == 3
+    # data of an older release do not say what they were made of
+    older = dict(manifest.described)
+    del older["meshes"]
+    replace(manifest, described=older).save(tmp_path / "out")
+    with pytest.raises(InputError, match="meshes: not noted there"):
+        generate(more, tmp_path / "out", progress=False)
+
+
+def test_procedural_data_keep_their_identity() -> None:
+    pytest.importorskip("mujoco")
+    described = Simulator.describe(Settings(16, seed=3, views=2))
+    assert set(described) == {"gripper", "cameras", "scene_settings", "label_settings"}
+    assert not {"coacd", "trimesh"} & set(versions())
 
 
 @pytest.fixture(scope="module")

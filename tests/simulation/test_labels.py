@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -125,6 +125,27 @@ def test_rectangles_are_where_the_surface_is_seen() -> None:
     square = np.abs(grasps.angle) < 0.02
     np.testing.assert_allclose(grasps.width[square], 0.04 * scale, rtol=0.01)
     np.testing.assert_allclose(grasps.u[square], 319.5, atol=1)
+
+
+def test_a_hand_with_a_bracket_fits_either_way_round() -> None:
+    """A label's angle is known up to half a turn, so nobody knows on which side the bracket is."""
+    palm = replace(PANDA.palm, high=(PANDA.palm.high[0], 0.13, PANDA.palm.high[2]))
+    # beside the box a wall that a bracket of 13 cm meets, and the palm does not
+    bodies = blocks.box(0.06, 0.04, 0.03), blocks.box(0.3, 0.02, 0.25, at=(0.0, 0.11))
+    across = labelled(*bodies, gripper=PANDA), labelled(*bodies, gripper=replace(PANDA, palm=palm))
+    good = [(np.abs(some.angle) < 0.3) & (some.state == 1) & (some.object == 0) for some in across]
+    assert good[0].sum() > 5 and not good[1].any()
+
+
+def test_what_is_thinner_than_jaws_close_is_no_grasp() -> None:
+    """A trial calls it empty. Jaws that meet (the shipped ones) take anything."""
+    wide = replace(PANDA, min_opening=0.04)
+    any_, thick = (labelled(blocks.box(0.03, 0.06, 0.05), gripper=g) for g in (PANDA, wide))
+    assert positives(any_).distance.min() < 0.031
+    assert len(positives(thick)) > 5 and positives(thick).distance.min() > 0.04
+    thin = (thick.distance < 0.04) & ~thick.collision
+    assert thin.any() and not thick.q[thin].any() and not thick.antipodal[thin].any()
+    assert thick.width.min() >= np.float32(0.04)  # it cannot come any narrower
 
 
 def test_hidden_and_unseen_grasps_are_left_out() -> None:

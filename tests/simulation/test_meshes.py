@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
@@ -108,3 +109,23 @@ def test_what_is_not_there_is_said(folder, tmp_path):
     (folder / "objects.json").write_text("[1]")
     with pytest.raises(InputError, match="mass_kg"):
         MeshFolder(folder, cache=tmp_path)
+
+
+def test_what_decides_about_an_object_is_in_its_digest(folder):
+    """Mesh file, scale, mass and texture: data are continued with the same ones only."""
+    before = MeshFolder(folder).digests()
+    assert set(before) == {"ball", "brick", "stick"} and len(set(before.values())) == 3
+    assert MeshFolder(folder).digests() == before
+    assert not set(MeshFolder(folder, scale=2).digests().values()) & set(before.values())
+
+    def changed():
+        now = MeshFolder(folder).digests()
+        return [name for name in before if now[name] != before[name]]
+
+    trimesh.creation.box((0.02, 0.03, 0.1)).export(folder / "stick.stl")
+    assert changed() == ["stick"]
+    (folder / "objects.json").write_text('{"brick": {"mass_kg": 0.5}}')
+    assert changed() == ["brick", "stick"]
+    cv2.imwrite(str(folder / "ball" / "skin.png"), np.zeros((4, 4, 3), np.uint8))
+    (folder / "ball" / "ball.mtl").write_text("newmtl a\nmap_Kd skin.png\n")
+    assert changed() == ["ball", "brick", "stick"]

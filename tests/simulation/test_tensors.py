@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,8 @@ from graspling.datasets import open_dataset  # noqa: E402
 from graspling.datasets.tensors import GraspTensors  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
+from graspling.gripper import Gripper  # noqa: E402
+from graspling.simulation.epsilon import ROBUST  # noqa: E402
 from graspling.simulation.generator import generate  # noqa: E402
 from graspling.simulation.manifest import FILE, Settings  # noqa: E402
 from graspling.simulation.restore import Restorer  # noqa: E402
@@ -40,6 +44,21 @@ def test_a_restored_scene_looks_like_its_frame(frames):
         first = restored.heights.at(points[:, 0], points[:, 1])
         assert np.median(np.abs(first - z)) < 1e-3
         assert [thing.id for thing in restored.objects] == list(frames.contents[name])
+
+
+def test_a_scene_is_restored_for_the_gripper_it_was_made_for(tmp_path):
+    """The file of a user may have changed since, or be gone: the manifest holds all of it."""
+    shipped = files("graspling") / "grippers" / "panda.yaml"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(shipped.read_text(encoding="utf-8"))
+    settings = Settings(1, scene="single", views=1, empty=0.0, gripper=str(mine))
+    generate(settings, tmp_path / "data", progress=False)
+    data = open_dataset(f"generated:{tmp_path / 'data'}")
+    before = Restorer(data)(data.ids[0])
+    mine.unlink()
+    after = Restorer(data)(data.ids[0])
+    assert after.gripper == before.gripper == Gripper.load("panda")
+    assert after.objects[0].radius == before.objects[0].radius
 
 
 def test_rows_are_what_a_live_critic_would_see(frames, tmp_path):
@@ -77,6 +96,9 @@ def test_epsilon_is_there_on_request(frames, tmp_path):
     q = GraspTensors(tmp_path).values
     assert len(epsilon.values) == 8 and (epsilon.values >= 0).all()
     assert (epsilon.values[q >= 0.9] > 0).all()
+    # the published threshold is of other units: data say their own
+    assert epsilon.threshold == ROBUST < 0.002
+    assert not epsilon.values[epsilon.column("collision_free") == 0].any()
 
 
 def test_nonsense_is_refused(frames, tmp_path):

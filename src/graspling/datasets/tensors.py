@@ -44,7 +44,7 @@ ROWS = 1000  # a file
 FOLDER, DESCRIPTION = "tensors", "tensors.json"
 IMAGES, POSES = "depth_ims_tf_table", "hand_poses"
 # In order of preference. 0.6: the least robustness of a positive label of generated data;
-# 0.002: Dex-Net 2.0's.
+# 0.002: Dex-Net 2.0's, in the units of its files. ``metrics`` of tensors.json may say others.
 METRICS: dict[str, float] = {"robust_q": 0.6, "robust_ferrari_canny": 0.002}
 _OPTIONAL = ("openings", "image_labels", "object_labels")
 FOCAL = 525.0  # pixels: of the Primesense camera that the public images were rendered for
@@ -118,7 +118,7 @@ class GraspTensors:
         root: the folder that holds ``tensors/``, or that folder itself.
         metric: which of ``METRICS``; by default the first that is there.
         threshold: that a robust grasp's metric reaches (``robust_q``) or exceeds (epsilon, as
-            published); by default that of ``METRICS``.
+            published); by default that of their description, else of ``METRICS``.
 
     Raises:
         InputError: no such folder, a field is missing, or files do not belong together.
@@ -145,11 +145,11 @@ class GraspTensors:
         if self.metric not in self._files:
             known = ", ".join(METRICS)
             raise InputError(f"{self.root}: no metric {metric or known} among its tensors")
-        self.threshold = METRICS.get(self.metric, 0.5) if threshold is None else threshold
         description = self.root / DESCRIPTION
         self.description: dict[str, Any] = {}
         if description.is_file():
             self.description = read_json(description)
+        self.threshold = self._described_threshold() if threshold is None else threshold
         self._check_whole()
         self.poses  # noqa: B018  raises when a file is damaged
 
@@ -229,6 +229,17 @@ class GraspTensors:
         held = np.isin(labels, chosen)
         digest = hashlib.sha256(np.asarray(chosen, np.int64).tobytes()).hexdigest()[:12]
         return Split(unit, digest, np.flatnonzero(~held), np.flatnonzero(held))
+
+    def _described_threshold(self) -> float:
+        """Epsilon is in other units in generated data than in the public ones."""
+        metrics = self.description.get("metrics") or {}
+        found = metrics.get(self.metric, METRICS.get(self.metric, 0.5))
+        if not isinstance(found, int | float):
+            raise InputError(
+                f"{self.root / DESCRIPTION}: threshold {found!r} of {self.metric}, expected a "
+                "number; give a threshold, or write the tensors again"
+            )
+        return float(found)
 
     def _check_whole(self) -> None:
         """Refuse fields of which a file is missing or cut: a row of one would be taken for that of

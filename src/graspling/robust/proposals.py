@@ -2,8 +2,9 @@
 
 As in Dex-Net 2.0 (Mahler et al. 2017, section VI-B): pixels at depth edges, whose normals point
 towards nearer depth; a pair of them that face each other within the cone of friction, no farther
-apart than the gripper opens, is a grasp. All pairs are found at once: from each of many edge pixels
-a ray goes inwards, and every edge pixel on it that faces back is a partner.
+apart than the gripper opens and no nearer than it closes, is a grasp. All pairs are found at once:
+from each of many edge pixels a ray goes inwards, and every edge pixel on it that faces back is a
+partner.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def propose(
     y = np.rint(v[:, None] + ray[1][:, None] * reach).astype(int)
     inside = (x >= 0) & (x < depth.shape[1]) & (y >= 0) & (y < depth.shape[0])
     inside &= reach <= farthest[:, None]
+    inside &= reach * near[:, None] >= gripper.min_opening * focal  # the surface may be nearer yet
     x, y = np.where(inside, x, 0), np.where(inside, y, 0)
     facing = -(inward[0, y, x] * ray[0][:, None] + inward[1, y, x] * ray[1][:, None])
     pair = inside & edge[y, x] & (facing >= np.cos(cone))
@@ -112,7 +114,8 @@ def propose(
         _around(depth, grasps) - gripper.reach - how.tip_clearance,
         _under_palm(depth, grasps, focal, gripper) - gripper.palm.high[2] - how.palm_clearance,
     )
-    return grasps, np.minimum(z, np.maximum(limit, surface + how.above))
+    thick = distance * surface >= gripper.min_opening * focal
+    return grasps[thick], np.minimum(z, np.maximum(limit, surface + how.above))[thick]
 
 
 def refine(

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.gripper import Gripper
 from graspling.simulation.lines import Floats
 from graspling.simulation.shapes import Ints, Shapes
 
 PATCH = 0.001  # metres: how far a pad gives way, and a part with it
+THINNEST = 0.0008  # metres by which the pads are kept from closing: less is nothing
 _CHUNK = 4096  # bundles cut at once: their temporaries stay in the cache
 
 
@@ -48,6 +50,12 @@ class Contacts:
     def distance(self) -> Floats:
         """(G,) between the jaws when both press, metres."""
         return self.right - self.left
+
+
+def thinnest(gripper: Gripper) -> float:
+    """Least distance of contacts that the gripper closes on, metres; less is nothing between its
+    pads. Pads that meet close on anything."""
+    return gripper.min_opening + THINNEST if gripper.min_opening else 0.0
 
 
 def jaw_axes(angle: Floats) -> Floats:

@@ -4,11 +4,12 @@ Epsilon is the radius of the largest ball about the origin inside the convex hul
 that unit contact forces can exert (Ferrari and Canny 1992, the L1 measure): the weakest wrench
 that the grasp can resist. Contacts are soft fingers: a friction cone with 8 edges and a torsion
 about the normal. Robust epsilon is its mean over perturbed grasps and frictions (Mahler et al.
-2017, where above 0.002 counts as a good grasp).
+2017), and 0 for a grasp that collides.
 
 The papers leave open, and this module decides: forces in units of the normal force; torques in
 the same unit times metres, about the middle between the contacts; torsion up to friction x 2/3 of
-the radius of the contact.
+the radius of the contact. That torsion is the most that epsilon can be, 0.002 at friction 0.6, so
+the published threshold (above 0.002 is good, of other units) has no meaning here: see ``ROBUST``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import MissingExtraError
 from graspling.gripper import Gripper
-from graspling.simulation.contacts import Contacts, close, jaw_axes
+from graspling.simulation.contacts import Contacts, close, jaw_axes, thinnest
 from graspling.simulation.labels import FrameLabels, LabelSettings
 from graspling.simulation.shapes import Shapes
 
@@ -26,6 +27,11 @@ Floats = NDArray[np.float64]
 
 EDGES = 8  # of a friction cone
 CONTACT_RADIUS = 0.005  # metres
+# Above it a grasp counts as robust: a quarter of what a perfect pinch reaches at friction 0.6. Of
+# 1,200 rows of 60 generated frames 15 % are above, of which 88 % have q >= 0.6 (20 % of all rows
+# do); both say the same of 91 %. No threshold agrees better than 92 %: where small patches do not
+# face each other, epsilon is 0 and q is not.
+ROBUST = 0.0005
 
 
 def wrenches(
@@ -46,7 +52,8 @@ def wrenches(
     friction = np.broadcast_to(np.asarray(friction, np.float64), points.shape[:1])[:, None, None]
     helper = np.eye(3)[np.abs(normals).argmin(axis=-1)]
     first = np.cross(normals, helper)
-    first /= np.linalg.norm(first, axis=-1, keepdims=True)
+    # a normal of zero, of faces that look every way, gives no wrench
+    first /= np.maximum(np.linalg.norm(first, axis=-1, keepdims=True), 1e-9)
     second = np.cross(normals, first)
     turn = 2 * np.pi * np.arange(edges) / edges
     forces = [
@@ -91,8 +98,8 @@ def robust_epsilon(
     settings: LabelSettings | None = None,
     copies: int = 16,
 ) -> Floats:
-    """(N,) mean epsilon over ``copies`` perturbed by the sigmas of the settings; a copy that does
-    not touch the grasp's own object on both sides counts 0."""
+    """(N,) mean epsilon over ``copies`` perturbed by the sigmas of the settings, 0 for a grasp that
+    collides; a copy whose pads do not close on the grasp's own object counts 0."""
     settings = settings or LabelSettings()
     count = len(labels)
     noise = rng.normal(size=(count * copies, 5)).astype(np.float32)
@@ -103,13 +110,13 @@ def robust_epsilon(
     pad = (gripper.pad_length, gripper.pad_width)
     contacts = close(shapes, place, angle, np.repeat(labels.width, copies), pad)
     own = (contacts.owner == np.repeat(labels.object, copies)[:, None]).all(axis=1)
-    good = np.flatnonzero(contacts.touch & own)
+    good = np.flatnonzero(contacts.touch & own & (contacts.distance >= thinnest(gripper)))
     values = np.zeros(count * copies)
     if len(good):
         points, normals = contact_points(contacts, jaw_axes(angle))
         hulls = wrenches(points[good], normals[good], friction[good])
         values[good] = epsilon(hulls)
-    return np.asarray(values.reshape(count, copies).mean(axis=1))
+    return np.where(labels.collision, 0.0, values.reshape(count, copies).mean(axis=1))
 
 
 def contact_points(contacts: Contacts, axes: NDArray[np.float32]) -> tuple[Floats, Floats]:

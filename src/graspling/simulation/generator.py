@@ -74,7 +74,7 @@ def generate(
 
         factory = Simulator
     folder = Path(out)
-    manifest = Manifest(settings, factory.describe(settings), versions())
+    manifest = Manifest(settings, factory.describe(settings), versions(settings.objects))
     _begin(folder, manifest)
     done = {}
     for number in range(settings.shards):

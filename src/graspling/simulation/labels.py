@@ -18,7 +18,7 @@ from graspling.grasps import Grasps, wrap_angle
 from graspling.gripper import Gripper
 from graspling.simulation.candidates import sample
 from graspling.simulation.collision import HeightMap
-from graspling.simulation.contacts import jaw_axes
+from graspling.simulation.contacts import jaw_axes, thinnest
 from graspling.simulation.lines import Floats
 from graspling.simulation.reach import LabelSettings, robustness, settle, visible
 from graspling.simulation.shapes import Ints, Shapes
@@ -50,9 +50,10 @@ class FrameLabels:
         jaw: (N,) length of the pads, metres.
         q: (N,) share of perturbed copies that hold; 0 where the grasp itself does not.
         friction: (N,) coefficient that the contacts need; infinite where nothing is touched.
-        collision: (N,) the opened gripper touches something on its way.
-        antipodal: (N,) it collides, or its pads meet one object on faces that ``friction`` of the
-            settings can hold. The others are candidates that turned out to be none at the depth
+        collision: (N,) the opened gripper touches something on its way, this way round or half a
+            turn further.
+        antipodal: (N,) it collides, or its pads close on one object, on faces that ``friction`` of
+            the settings can hold. The others are candidates that turned out to be none at the depth
             that the gripper reaches; they are ambiguous too.
         object: (N,) number of the object, from 0.
         state: (N,) int8 1 positive, 0 ambiguous (ignore it), -1 negative.
@@ -135,6 +136,7 @@ def label_shapes(
     """Label convex parts as a camera along +z sees them; with ``intrinsics`` only those grasps
     whose surface lies in the image and is not hidden by another object."""
     settings = settings or LabelSettings()
+    gripper = gripper.either_way()  # an angle is stored up to half a turn, and so is it checked
     heights = HeightMap.of(shapes)
     found = sample(
         shapes,
@@ -146,7 +148,8 @@ def label_shapes(
     )
     reach = settle(shapes, heights, gripper, found, settings)
     touches = reach.contacts.touch & (reach.contacts.owner == found.owner[:, None]).all(axis=1)
-    holds = touches & ~reach.collides & (reach.contacts.friction <= settings.friction)
+    thick = reach.contacts.distance >= thinnest(gripper)
+    holds = touches & thick & ~reach.collides & (reach.contacts.friction <= settings.friction)
     keep = np.ones(len(found), bool)
     if intrinsics is not None and len(found):
         keep = visible(shapes, reach.place[:, :2], reach.top, found.owner, intrinsics)

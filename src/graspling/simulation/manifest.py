@@ -21,6 +21,7 @@ FILE = "manifest.json"
 SceneChoice = Literal["single", "cluttered", "stacked", "mixed"]
 Part = Literal["mixed", "train", "test", "all"]
 _PACKAGES = ("graspling", "numpy", "opencv-python-headless", "mujoco")
+_MESH_PACKAGES = ("coacd", "trimesh")  # they cut meshes into convex pieces
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Manifest:
 
     Attributes:
         settings: what was asked for.
-        described: gripper and cameras in full, so that files of the user may change.
+        described: gripper and cameras in full, so that files of the user may change; of a folder
+            of meshes ``meshes``, a digest of each by its name.
         versions: of what decides about the bytes.
         shards: of each finished shard name, frames, bytes and SHA-256; empty until the end.
         objects: sorted ids of all objects; empty until the end.
@@ -125,8 +127,8 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """12 hex digits that tell which frames an id stands for: of settings, gripper and cameras,
-        but for the number of frames."""
+        """12 hex digits that tell which frames an id stands for: of settings, gripper, cameras and
+        meshes, but for the number of frames."""
         asked = asdict(replace(self.settings, frames=1))
         text = json.dumps([asked, self.described], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -184,16 +186,32 @@ class Manifest:
         for mine, theirs in pairs:
             for name in sorted({*mine, *theirs}):
                 a, b = mine.get(name), theirs.get(name)
-                if a != b:
+                if name == "meshes":
+                    if self.settings.objects == other.settings.objects:
+                        found += _meshes_differ(a, b or {})
+                elif a != b:
                     small = not isinstance(a, dict | list) and not isinstance(b, dict | list)
                     found.append(f"{name}: {a}, {b}" if small else name)
         return found
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide about the bytes, and the kind of machine."""
+def _meshes_differ(there: Mapping[str, str] | None, now: Mapping[str, str]) -> list[str]:
+    if there is None:
+        return ["meshes: not noted there, the data are of an older release"]
+    said = []
+    for name in sorted({*there, *now}):
+        if there.get(name) != now.get(name):
+            how = "new" if name not in there else "missing now" if name not in now else ""
+            said.append(f"mesh {name} is {how or 'another one now'}")
+    return said
+
+
+def versions(objects: str = "procedural") -> dict[str, str]:
+    """Versions of the packages that decide about the bytes of these objects, and the kind of
+    machine."""
     found = {"machine": platform.machine()}
-    for package in _PACKAGES:
+    meshes = () if objects == "procedural" else _MESH_PACKAGES
+    for package in (*_PACKAGES, *meshes):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

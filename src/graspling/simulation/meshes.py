@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,17 @@ class MeshFolder:
         """Load all objects, with a progress bar: cutting a mesh takes 10 to 60 s the first time."""
         for object_id in tqdm(self.ids, desc="convex pieces", unit="mesh", delay=2):
             self.get(object_id)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what decides about each object by its name: mesh, scale, mass, texture."""
+        found = {}
+        for object_id, path in self._files.items():
+            key = hashlib.sha256(path.read_bytes())
+            key.update(json.dumps([self.scale, self._masses.get(object_id)]).encode())
+            texture = next((p for p in _textures(path) if cv2.haveImageReader(str(p))), None)
+            key.update(texture.read_bytes() if texture else b"")
+            found[object_id] = key.hexdigest()
+        return found
 
     def _load(self, object_id: str) -> ObjectModel:
         path = self._files[object_id]
@@ -224,14 +236,20 @@ def _texture(path: Path, mesh: Any) -> tuple[NDArray[np.float32] | None, NDArray
     uv = getattr(mesh.visual, "uv", None)
     if uv is None or len(uv) != len(mesh.vertices):
         return None, None
+    for file in _textures(path):
+        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if image is not None:
+            side = (_TEXTURE_SIDE, _TEXTURE_SIDE)
+            image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
+            rgb = np.ascontiguousarray(image[:, :, ::-1])
+            return np.asarray(uv, np.float32), rgb.astype(np.uint8)
+    return None, None
+
+
+def _textures(path: Path) -> Iterator[Path]:
+    """Images that the material files beside a mesh name; the first that can be read is taken."""
     for material in path.parent.glob("*.mtl"):
         for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split()
             if len(words) >= 2 and words[0] == "map_Kd":
-                image = cv2.imread(str(material.parent / words[-1]), cv2.IMREAD_COLOR)
-                if image is not None:
-                    side = (_TEXTURE_SIDE, _TEXTURE_SIDE)
-                    image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
-                    rgb = np.ascontiguousarray(image[:, :, ::-1])
-                    return np.asarray(uv, np.float32), rgb.astype(np.uint8)
-    return None, None
+                yield material.parent / words[-1]

@@ -42,7 +42,7 @@ class ObjectModel:
     Attributes:
         id: says which object it is, for ever.
         kind: its family ("mug"), or "mesh".
-        parts: convex parts, in a frame whose origin is the centre of mass.
+        parts: convex parts, in a frame whose origin is their middle, see :func:`centred`.
         mass: kilograms.
         friction: Coulomb's coefficient against table and other objects.
         visual: a mesh that is seen instead of the parts, or None.
@@ -118,7 +118,12 @@ def _parse(object_id: str, kinds: dict[str, Callable[..., Any]]) -> tuple[str, i
 
 
 def centred(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts, shifted so that their common centre of mass is the origin."""
+    """The parts, shifted so that the mean of their positions, by volume, is the origin.
+
+    That is the centre of mass where no part is a mesh. A mesh part's position is the middle of its
+    bounding box, so for a wedge or a tube the origin is up to 15 mm off; the engine takes the true
+    one. Another origin would change data of an existing seed.
+    """
     volumes = np.array([part.volume for part in parts])
     centre = volumes @ np.array([part.position for part in parts]) / volumes.sum()
     return tuple(part.moved(-centre) for part in parts)

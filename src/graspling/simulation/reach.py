@@ -11,7 +11,7 @@ from graspling.camera import Intrinsics
 from graspling.gripper import Gripper
 from graspling.simulation.candidates import Candidates
 from graspling.simulation.collision import HeightMap
-from graspling.simulation.contacts import Contacts, close
+from graspling.simulation.contacts import Contacts, close, thinnest
 from graspling.simulation.lines import Floats
 from graspling.simulation.shapes import Ints, Shapes
 
@@ -115,7 +115,7 @@ def settle(
 
 def _opening(distance: Floats, gripper: Gripper) -> Floats:
     width = np.minimum(distance + 2 * gripper.clearance, gripper.opening)
-    return np.asarray(width, np.float32)
+    return np.asarray(np.maximum(width, gripper.min_opening), np.float32)
 
 
 def robustness(
@@ -129,8 +129,8 @@ def robustness(
     rng: np.random.Generator,
     settings: LabelSettings,
 ) -> Floats:
-    """(G,) share of perturbed copies whose fingers do not collide and whose pads meet the object
-    on faces that a drawn friction holds. (The palm keeps its own clearance.)"""
+    """(G,) share of perturbed copies whose fingers do not collide and whose pads close on the
+    object, on faces that a drawn friction holds. (The palm keeps its own clearance.)"""
     count, copies = len(place), settings.copies
     if not count:
         return np.zeros(0, np.float32)
@@ -143,7 +143,8 @@ def robustness(
     contacts = close(shapes, moved, turned, opened, pad, lines=(5, 3))
     limit = heights.finger_limit(gripper, moved[:, :2], turned, opened)
     own = (contacts.owner == np.repeat(owner, copies)[:, None]).all(axis=1)
-    good = contacts.touch & own & (contacts.friction <= friction) & (moved[:, 2] <= limit)
+    good = contacts.touch & own & (contacts.distance >= thinnest(gripper))
+    good &= (contacts.friction <= friction) & (moved[:, 2] <= limit)
     return np.asarray(good.reshape(count, copies).mean(axis=1), np.float32)
 
 

@@ -24,7 +24,9 @@ def resting(surface: ArrayLike, down: ArrayLike) -> Floats:
     of its support that is nearest to the foot of its centre of mass, until that foot lies within.
 
     Args:
-        surface: (V, 3) points that span the object, relative to its centre of mass.
+        surface: (V, 3) points that span the object, relative to its centre of mass (of an
+            object with mesh parts something near it, see ``objects.centred``; the engine settles
+            the rest).
         down: (3,) direction in the object's frame.
     """
     points = np.asarray(surface, dtype=np.float64)

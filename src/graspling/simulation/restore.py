@@ -20,6 +20,7 @@ from graspling.errors import InputError
 from graspling.gripper import Gripper
 from graspling.simulation import world
 from graspling.simulation.collision import HeightMap
+from graspling.simulation.manifest import FILE
 from graspling.simulation.meshes import MeshFolder
 from graspling.simulation.objects import ObjectModel, ObjectSource, ProceduralObjects
 from graspling.simulation.rotation import quaternion
@@ -65,19 +66,23 @@ class Restorer:
     """Restores frames of a generated data set; the views of a scene share its model.
 
     Raises:
-        InputError: the folder of meshes that the objects came from is not there any more.
+        InputError: the folder of meshes that the objects came from is not there any more, or
+            holds others.
         MissingExtraError: MuJoCo is not installed.
     """
 
     def __init__(self, dataset: Generated) -> None:
         self.dataset = dataset
-        settings = dataset.manifest.settings
-        self.gripper = Gripper.load(settings.gripper)
-        self.source: ObjectSource = (
-            ProceduralObjects(self.gripper)
-            if settings.objects == "procedural"
-            else MeshFolder.open(settings.objects)
-        )
+        manifest = dataset.manifest
+        # not from its file, which may have changed: procedural objects are sized for its opening
+        try:
+            self.gripper = Gripper.from_dict(manifest.described.get("gripper", {}))
+        except InputError as error:
+            raise InputError(f"{dataset.root / FILE}: gripper: {error}") from None
+        self.source: ObjectSource = ProceduralObjects(self.gripper)
+        if manifest.settings.objects != "procedural":
+            self.source = MeshFolder.open(manifest.settings.objects)
+            _check_meshes(dataset, self.source)
         self._last: tuple[str, tuple[ObjectModel, ...], Any, Any] | None = None
 
     def __call__(self, sample_id: str) -> Restored:
@@ -108,3 +113,16 @@ class Restorer:
             data.qpos[7 * number + 3 : 7 * number + 7] = quaternion(matrix[:3, :3])
         mujoco.mj_forward(model, data)
         return objects, model, data
+
+
+def _check_meshes(dataset: Generated, folder: MeshFolder) -> None:
+    """Refuse meshes that have changed since (data of older releases do not say what they were)."""
+    noted = dataset.manifest.described.get("meshes", {})
+    now = folder.digests()
+    for name in sorted({name for objects in dataset.contents.values() for name in objects}):
+        if name in noted and now.get(name) != noted[name]:
+            raise InputError(
+                f"mesh {name} is not the one that {dataset.name} at {dataset.root} was made of "
+                f"(its file, scale, mass or texture); put that one back into {folder.path}, or "
+                "generate the data again"
+            )

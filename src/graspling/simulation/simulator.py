@@ -64,18 +64,23 @@ class Simulator:
 
     @staticmethod
     def describe(settings: Settings) -> dict[str, Any]:
-        """Gripper and cameras in full, and a check that all that was named is there."""
+        """Gripper and cameras in full, meshes by their digests, and a check that all that was
+        named is there."""
         gripper = Gripper.load(settings.gripper)
         cameras = [CameraModel.load(name) for name in camera_names(settings.camera)]
         import_mujoco()
         source, _ = _source(settings, gripper)
+        meshes = {}
         if isinstance(source, MeshFolder):
             source.prepare()  # once and for all, instead of in each worker
+            # which pool a mesh belongs to depends on the others, so all of them are noted
+            meshes = {"meshes": source.digests()}
         return {
             "gripper": asdict(gripper),
             "cameras": [asdict(camera) for camera in cameras],
             "scene_settings": asdict(SceneSettings()),
             "label_settings": asdict(density(0)),
+            **meshes,
         }
 
     def stage(self, kind: str, rng: np.random.Generator) -> tuple[Scene, CameraView]:

@@ -30,14 +30,15 @@ from graspling.errors import InputError
 from graspling.grasps import Grasps, wrap_angle
 from graspling.gripper import Gripper
 from graspling.resample import crop_affine, warp_depth
-from graspling.simulation.assess import assess
-from graspling.simulation.epsilon import robust_epsilon
+from graspling.simulation.assess import Assessment, assess
+from graspling.simulation.epsilon import ROBUST, robust_epsilon
 from graspling.simulation.labels import POSITIVE, FrameLabels
 from graspling.simulation.restore import Restored, Restorer
 
 Floats = NDArray[np.float32]
 _INPUT = 224  # pixels: of a detector's input
 _LEAST_OPENING = 0.008  # metres
+_METRICS = {**METRICS, "robust_ferrari_canny": ROBUST}  # the published threshold is of other units
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def write(
         columns["object_labels"] = np.asarray(numbers, np.int32)[owner]
         columns["image_labels"] = np.full(len(owner), len(images), np.int32)
         writer.add({key: values[:count] for key, values in columns.items()})
-        robust += int((columns["robust_q"][:count] >= METRICS["robust_q"]).sum())
+        robust += int((columns["robust_q"][:count] >= _METRICS["robust_q"]).sum())
         images.append(name)
     if not images:
         raise InputError(f"{dataset.name} at {dataset.root}: no frame has a label")
@@ -125,7 +126,7 @@ def write(
         "identity": dataset.identity,
         "gripper": dataset.manifest.settings.gripper,
         "settings": vars(settings),
-        "metrics": METRICS,
+        "metrics": _METRICS,
         "robust": robust,
         "objects": list(objects),
         "images": images,
@@ -168,7 +169,7 @@ def _frame(
         "collision_free": (~found.collision).astype(np.float32),
     }
     if settings.epsilon:
-        columns["robust_ferrari_canny"] = _epsilon(scene, drawn, found.object, rng)
+        columns["robust_ferrari_canny"] = _epsilon(scene, drawn, found, rng)
     return columns, drawn.object
 
 
@@ -246,14 +247,11 @@ def seen(
     )
 
 
-def _epsilon(
-    scene: Restored, drawn: Drawn, owner: NDArray[np.intp], rng: np.random.Generator
-) -> Floats:
+def _epsilon(scene: Restored, drawn: Drawn, found: Assessment, rng: np.random.Generator) -> Floats:
     """(N,) robust epsilon."""
-    count = len(drawn.angle)
-    zero, no = np.zeros(count, np.float32), np.zeros(count, bool)
+    zero = np.zeros(len(drawn.angle), np.float32)
     labels = FrameLabels(
-        drawn.place, drawn.angle, drawn.width, zero, zero, zero, zero, zero, no, no, owner,
-        np.zeros(count, np.int8),
+        drawn.place, drawn.angle, drawn.width, zero, zero, zero, zero, zero, found.collision,
+        ~found.collision, found.object, found.state,
     )  # fmt: skip
     return robust_epsilon(scene.shapes, labels, scene.gripper, rng).astype(np.float32)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graspling.gripper import Gripper
+from graspling.simulation.contacts import THINNEST
 from graspling.simulation.floating import add_gripper, copy_object
 from graspling.simulation.world import import_mujoco
 
@@ -76,7 +77,6 @@ class TrialResult:
     object: int
 
 
-_THINNEST = 0.0008  # metres between the pads: less is nothing
 _BATCH = 5  # engine steps between two looks at the forces
 _X, _Y, _Z, _RIGHT, _LEFT = range(5)  # the gripper's joints and actuators, in this order
 
@@ -158,7 +158,7 @@ class TrialWorld:
         if force >= self.settings.approach_force:
             return TrialResult(False, force, "approach force", -1)
         gap = self._close()
-        if gap < self.gripper.min_opening + _THINNEST:
+        if gap < self.gripper.min_opening + THINNEST:
             return TrialResult(False, force, "empty", -1)
         self._move(-self.settings.lift, self.settings.lift / self.settings.speed + 0.2)
         lifted = self._lifted(start, up)

@@ -88,7 +88,7 @@ class Oracle:
         middle = cell.places()[present][labels.object]
         camera = np.linalg.inv(seen.camera)
         middle = middle @ camera[:3, :3].T + camera[:3, 3]
-        # a firm grasp far from the centre of mass turns in the pads
+        # a firm grasp far from the centre of mass (or the origin near it) turns in the pads
         lever = np.linalg.norm(labels.position - middle, axis=1)
         worth = labels.q - 0.3 * labels.friction - 4.0 * lever
         if previous is not None and len(labels):

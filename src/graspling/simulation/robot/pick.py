@@ -23,7 +23,6 @@ Cause = Literal[
     "wrong object moved",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-_THINNEST = 0.0008  # metres between the pads: less is nothing
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class PickSettings:
         force: a contact force on the way down that is a collision.
         guard: a contact force at which the hand stops on the last ``near`` metres and closes
             there, as a guarded motion does.
-        near: length of the slow end of the approach.
-        speed, slow: of the hand on straight lines, and at the end of the approach.
+        near: length of the guarded end of the approach, metres; twice as much of it is slow.
+        speed, slow: of the hand on straight lines, and on the last 2 x ``near`` metres.
         hover: least length of the approach.
         lift: how far up.
         shake, shake_rate: amplitude, and hertz.
@@ -133,7 +132,8 @@ class _Attempt:
 
     def descend(self) -> float:
         """Down along the approach; returns the largest contact force, as the mean of two looks
-        20 ms apart. Stops where it is too large."""
+        20 ms apart. The last 2 x ``near`` metres are slow, the last ``near`` guarded. Stops where
+        it is too large."""
         cell, settings = self.cell, self.settings
         fast = max(self.plan.hover - 2 * settings.near, 0.0)
         stretches = ((0.0, fast, settings.speed), (fast, self.plan.hover, settings.slow))
