@@ -244,6 +244,9 @@ def test_robot_poses_in_every_layout(tmp_path) -> None:
     rows = [f"{name}.png,{number},0,0,0,0,0" for number, name in enumerate("dcba")]
     table.write_text("\n".join(["image,x,y,z,rx,ry,rz", *rows]), encoding="utf-8-sig")  # of Excel
     assert read_poses(table, images)[:, 0, 3].tolist() == [3, 2, 1, 0]
+    table.write_text("\n".join(["image,x,y,z,rx,ry,rz", *rows]).replace(",", ";"))
+    with pytest.raises(InputError, match="semicolons; expected commas"):
+        read_poses(table, images)
     for text, words in (
         (json.dumps([pose.tolist() for pose in robot[:3]]), "3 poses for 4 images"),
         (json.dumps([{"image": "a.png", "pose": robot[0].tolist()}]), "no pose for b.png"),
@@ -268,3 +271,8 @@ def test_robot_poses_in_every_layout(tmp_path) -> None:
     table.write_text("x,y,z,rx,ry,rz\n0,0,0,0,90,0\n")
     with pytest.raises(InputError, match="degrees"):
         read_poses(table, images[:1])
+
+
+def test_a_board_that_no_image_shows_is_doubted() -> None:
+    with pytest.raises(InputError, match="in 0 images.*columns, rows and dictionary"):
+        calibrate([], np.zeros((0, 4, 4)), "eye-in-hand", 500.0)

@@ -163,3 +163,5 @@ def test_errors_say_what_there_is(fakes: ModuleType, tmp_path: Path) -> None:
         dataset.split(str(tmp_path / "other.json"))
     with pytest.raises(InputError, match="do not make 5 folds"):
         image_wise(IDS[:4])
+    with pytest.raises(InputError, match="1 objects, those that share images counted as one, do"):
+        object_wise(dict.fromkeys(IDS, "bolt, nut"))

@@ -48,8 +48,10 @@ def enough_images(base_from_hand: Floats) -> None:
     """Raises InputError when there are too few images, or poses (N, 4, 4) in another unit."""
     count = len(base_from_hand)
     if count < LEAST_IMAGES:
+        hint = "" if count else ": is it the board of these columns, rows and dictionary?"
         raise InputError(
             f"the board was found in {count} images, expected {LEAST_IMAGES} or more; 15 are good"
+            f"{hint}"
         )
     if np.median(np.linalg.norm(base_from_hand[:, :3, 3], axis=1)) > 10:
         raise InputError(

@@ -86,6 +86,8 @@ def csv_records(path: Path) -> list[dict[str, str]]:
         raise InputError(f"cannot read the robot poses {path}: {reason}") from None
     if not rows:
         raise InputError(f"{path}: holds no poses")
+    if len(rows[0]) == 1 and ";" in next(iter(rows[0])):
+        raise InputError(f"{path}: separated by semicolons; expected commas, and points in numbers")
     return rows
 
 

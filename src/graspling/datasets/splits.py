@@ -200,8 +200,10 @@ def _build(name: str, unit: str, groups: Mapping[str, str], folds: int, seed: in
         members.setdefault(groups[sample_id], []).append(sample_id)
     # each fold needs something to train on, to validate on and to test on
     if folds < 2 or len(members) < max(folds, 3):
+        kind = unit.split()[0]
+        tied = ", those that share images counted as one," if kind == "object" else ""
         raise InputError(
-            f"{name} split: {len(members)} {unit.split()[0]}s do not make {folds} folds; expected "
+            f"{name} split: {len(members)} {kind}s{tied} do not make {folds} folds; expected "
             f"2 folds or more, and at least 3 {unit.split()[0]}s and as many as folds; --split all "
             "trains on all images, without validation"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,8 @@ from graspling.sources.base import Frame, Source, SourceLost
 
 # OpenCV's own limit on opening and on one image of a network stream, milliseconds.
 _OPEN_TIMEOUT, _READ_TIMEOUT = 5000, 5000
-# These files say how many frames they hold; of others it is reckoned from how long they last.
+# These files say how many frames they hold; of others OpenCV reckons it from how long they last.
 _COUNTED = (".mp4", ".m4v", ".mov", ".avi")
-_RECKONED = 0.9  # of so many frames the rest may be an error of the reckoning
 
 
 class Video(Source):
@@ -44,7 +44,8 @@ class Video(Source):
 
     def frames(self) -> Iterator[Frame]:
         """See :class:`Source`. The time is that of the video; live ones have none. OpenCV passes
-        over images that it cannot decode, so that a fault at the end tells how many were lost."""
+        over images that it cannot decode; a warning at the end says how many the file spoke of.
+        That is no fault: of a clip that was trimmed without coding it anew, files speak of all."""
         with self._opened() as capture:
             number, time = 0, None
             while True:
@@ -55,10 +56,12 @@ class Video(Source):
                     raise InputError(f"{self.name}: holds no image that can be read; is it whole?")
                 if not good:
                     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-                    counted = self.reads[0].suffix.lower() in _COUNTED
-                    if number < count * (1 if counted else _RECKONED):
-                        fault = f"{number} of {count} frames could be read; is the video whole?"
-                        yield Frame(f"{number:06d}", time=time, fault=f"{self.name}: {fault}")
+                    if number < count and self.reads[0].suffix.lower() in _COUNTED:
+                        warnings.warn(
+                            f"{self.name}: {number} frames could be read of {count} that the file "
+                            "speaks of; was it trimmed, or is it not whole?",
+                            stacklevel=2,
+                        )
                     return
                 rgb = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
                 if not self.live:

@@ -157,7 +157,7 @@ def initialise(network: GraspNetwork, name: str | Path) -> TrainedOn:
     if ours.keys() != theirs.keys():
         raise InputError(
             f"init: {path} holds a {card.network}, whose layers are not those of the network to "
-            f"train ({type(network).__name__}); give weights of that one, or leave init out"
+            "train; give weights of that one, or leave init out"
         )
     for key, weight in theirs.items():
         if weight.shape == ours[key].shape:
