@@ -10,11 +10,12 @@ import sim_blocks as blocks
 
 from graspling.gripper import Gripper
 from graspling.simulation.epsilon import ROBUST, epsilon, robust_epsilon, wrenches
-from graspling.simulation.labels import LabelSettings, label
+from graspling.simulation.labels import FrameLabels, LabelSettings, label
 from graspling.simulation.shapes import Shapes
 
 pytest.importorskip("scipy", reason="epsilon needs SciPy: pip install 'graspling[sim]'")
 
+PANDA = Gripper.load("panda")
 CROSS = np.concatenate([np.eye(6), -np.eye(6)])
 
 
@@ -63,15 +64,19 @@ def test_more_friction_resists_more() -> None:
     assert 0 < values[0] < values[1] < values[2]
 
 
-def test_robust_epsilon_of_labels() -> None:
+def box_with_labels(count: int) -> tuple[Shapes, FrameLabels]:
+    """A box on a table, and good grasps of it."""
     pytest.importorskip("mujoco", reason="needs a scene: pip install 'graspling[sim]'")
-    gripper = Gripper.load("panda")
     there, view = blocks.scene(blocks.box(0.04, 0.06, 0.05)), blocks.view()
-    labels = label(there, view, gripper, np.random.default_rng(0), LabelSettings(candidates=60))
-    labels = labels[labels.state == 1][:6]
+    labels = label(there, view, PANDA, np.random.default_rng(0), LabelSettings(candidates=60))
     shapes = Shapes.from_model(there.model, there.data, view.world_from_camera)
+    return shapes, labels[labels.state == 1][:count]
+
+
+def test_robust_epsilon_of_labels() -> None:
+    shapes, labels = box_with_labels(6)
     values = [
-        robust_epsilon(shapes, labels, gripper, np.random.default_rng(1), copies=4) for _ in "ab"
+        robust_epsilon(shapes, labels, PANDA, np.random.default_rng(1), copies=4) for _ in "ab"
     ]
     assert len(values[0]) == 6 and (values[0] > 0).all() and (values[0] < 0.02).all()
     np.testing.assert_array_equal(*values)
@@ -79,14 +84,9 @@ def test_robust_epsilon_of_labels() -> None:
 
 def test_a_grasp_that_collides_is_not_robust_and_patches_without_a_normal_hold_nothing() -> None:
     """As in the public data: epsilon times the absence of collisions."""
-    pytest.importorskip("mujoco", reason="needs a scene: pip install 'graspling[sim]'")
-    gripper = Gripper.load("panda")
-    there, view = blocks.scene(blocks.box(0.04, 0.06, 0.05)), blocks.view()
-    labels = label(there, view, gripper, np.random.default_rng(0), LabelSettings(candidates=60))
-    labels = labels[labels.state == 1][:2]
+    shapes, labels = box_with_labels(2)
     labels = replace(labels, collision=np.array([True, False]))
-    shapes = Shapes.from_model(there.model, there.data, view.world_from_camera)
-    values = robust_epsilon(shapes, labels, gripper, np.random.default_rng(1), copies=4)
+    values = robust_epsilon(shapes, labels, PANDA, np.random.default_rng(1), copies=4)
     assert values[0] == 0 < values[1]
     # faces that look every way have a mean normal of zero
     flat = wrenches(np.zeros((1, 2, 3)), np.zeros((1, 2, 3)), 0.6)
