@@ -1,4 +1,4 @@
-"""Train networks on all folds of Cornell and pool their test parts: the table in docs/results.md.
+"""Train networks on all folds of Cornell and pool their test parts: docs/results/cornell.md.
 
     python benchmarks/cornell.py --data cornell:FOLDER --out runs/cornell --workers 2
 

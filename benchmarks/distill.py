@@ -1,4 +1,4 @@
-"""What distillation and semi-supervision bring: the tables of docs/results.md.
+"""What distillation and semi-supervision bring: tables in docs/results.
 
     python benchmarks/distill.py ggcnn --data cornell:FOLDER --out runs/distill-ggcnn
     python benchmarks/distill.py kufenet --data generated:FOLDER,half=true --size 96 --out ...

@@ -324,6 +324,6 @@ def points(difference: Difference) -> str:
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table for docs/results.md."""
+    """A table for docs/results."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""All networks side by side: the tables of docs/results.md.
+"""All networks side by side: the tables of docs/results/networks.md.
 
     python benchmarks/networks.py --cornell cornell:FOLDER \\
         --generated generated:TRAIN,half=true,cache_mb=6000 --split object-wise \\

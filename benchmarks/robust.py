@@ -1,4 +1,4 @@
-"""Rectangle, critic and truth of each detector: tables I and II of GQ-STN in docs/results.md.
+"""Rectangle, critic and truth of each detector: tables I and II in docs/results/robust.md.
 
     python benchmarks/robust.py --models gq_stn_light.onnx multi_grasp_light.onnx ... \\
         --data generated:TEST,scene=single --jacquard FOLDER --out runs/robust

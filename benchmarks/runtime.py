@@ -1,4 +1,4 @@
-"""The speed tables in docs/results.md: one command, on a machine that does nothing else.
+"""The speed tables in docs/results/speed.md: one command, on a machine that does nothing else.
 
     python benchmarks/runtime.py --out runs/speed
 

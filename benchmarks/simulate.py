@@ -1,4 +1,4 @@
-"""Success in simulation: the tables and the plot of docs/results.md.
+"""Success in simulation: the tables and the plot of docs/results/simulation.md.
 
     python benchmarks/simulate.py table --meshes YCB --out runs/simulate --workers 2
     python benchmarks/simulate.py sweep --out runs/simulate --workers 2

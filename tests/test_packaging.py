@@ -127,7 +127,7 @@ def test_shipped_weights_are_small_and_have_cards():
 def documented_commands() -> list[str]:
     """Every `graspling ...` line of the code blocks in README and docs."""
     found = []
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for block in re.findall(r"```(?:sh|console)?\n(.*?)```", page.read_text("utf-8"), re.S):
             lines = block.replace("\\\n", " ").splitlines()
             found += [line.removeprefix("$ ") for line in lines]

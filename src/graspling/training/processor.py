@@ -16,7 +16,7 @@ def use_processor(threads: int) -> None:
 
     The C library of Linux gives large tensors back to the system as soon as they are freed and
     asks for them anew, zeroed page by page, in every step: up to 30 % of the time of a step of
-    networks with wide maps (docs/results.md, "Speed of training").
+    networks with wide maps (docs/results/training_speed.md).
     """
     if threads:
         torch.set_num_threads(threads)
