@@ -30,3 +30,17 @@ def test_the_message_is_found_with_and_without_a_frame(box: str) -> None:
 def test_long_words_stay_whole(run, tmp_path) -> None:
     name = tmp_path / ("x" * 90)
     assert str(name) in run("detect", "--threads", name)[2]
+
+
+@pytest.mark.parametrize("nothing", ["None", ""])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_stands_for_an_option_left_out_is_no_choice(nothing: str, place: int) -> None:
+    choices = ["a", "b"]
+    choices.insert(place, nothing)
+    box = f"invalid choice 'c' for argument '--unit'. Expected one of {tuple(choices)}."
+    assert _first_section(box).endswith("Expected one of ('a', 'b')")
+
+
+def test_a_wrong_choice_is_answered_with_the_choices(run) -> None:
+    status, _, message = run("data", "split", "folder:x", "--unit", "foo")
+    assert status == 2 and "'object-wise'" in message and "None" not in message

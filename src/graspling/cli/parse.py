@@ -119,5 +119,8 @@ def _first_section(box: str) -> str:
     union = re.match(
         r"(Error parsing \S+): no type matching \{None\}\|(\S+) .*? from (\[.*?\])", text
     )
-    # "" stands for an option that was left out, and is nothing to choose
-    return f"{union[1]}: {union[3]} is no {union[2]}" if union else text.replace("('', ", "(")
+    if union:
+        return f"{union[1]}: {union[3]} is no {union[2]}"
+    # "" and None stand for an option that was left out, and are nothing to choose; tyro lists
+    # choices in any order
+    return re.sub(r"(?<=\()'(None)?', |, '(None)?'(?=[,)])", "", text)
