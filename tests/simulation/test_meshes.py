@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from graspling.errors import InputError
+from graspling.simulation.convex import decompose
 from graspling.simulation.meshes import MeshFolder
 
 trimesh = pytest.importorskip("trimesh", reason="meshes need trimesh (extra: sim)")
@@ -47,6 +48,17 @@ def test_pieces_are_kept(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("graspling.simulation.meshes.decompose", None)  # would fail when called
     again = pickle.loads(pickle.dumps(MeshFolder(folder, cache=tmp_path / "cache")))
     assert len(again.get("brick").parts) == 1
+
+
+def test_pieces_are_cut_anew_by_another_version_of_what_cuts(folder, tmp_path, monkeypatch):
+    MeshFolder(folder, cache=tmp_path / "cache").get("brick")
+    monkeypatch.setattr("graspling.simulation.manifest.version", lambda package: "99")
+    cut = []
+    monkeypatch.setattr(
+        "graspling.simulation.meshes.decompose", lambda *mesh: cut.append(mesh) or decompose(*mesh)
+    )
+    MeshFolder(folder, cache=tmp_path / "cache").get("brick")
+    assert len(cut) == 1
 
 
 def test_a_dented_mesh_becomes_several_pieces(tmp_path):

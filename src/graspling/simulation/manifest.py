@@ -21,7 +21,7 @@ FILE = "manifest.json"
 SceneChoice = Literal["single", "cluttered", "stacked", "mixed"]
 Part = Literal["mixed", "train", "test", "all"]
 _PACKAGES = ("graspling", "numpy", "opencv-python-headless", "mujoco")
-_MESH_PACKAGES = ("coacd", "trimesh")  # they cut meshes into convex pieces
+MESH_PACKAGES = ("coacd", "trimesh")  # they cut meshes into convex pieces
 
 
 @dataclass(frozen=True)
@@ -209,14 +209,20 @@ def _meshes_differ(there: Mapping[str, str] | None, now: Mapping[str, str]) -> l
 def versions(objects: str = "procedural") -> dict[str, str]:
     """Versions of the packages that decide about the bytes of these objects, and the kind of
     machine."""
-    found = {"machine": platform.machine()}
-    meshes = () if objects == "procedural" else _MESH_PACKAGES
-    for package in (*_PACKAGES, *meshes):
+    meshes = () if objects == "procedural" else MESH_PACKAGES
+    found = {"machine": platform.machine()} | releases((*_PACKAGES, *meshes))
+    import graspling
+
+    found["graspling"] = graspling.__version__
+    return found
+
+
+def releases(packages: Sequence[str]) -> dict[str, str]:
+    """Version of each package, "" of one that is not installed."""
+    found = {}
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = ""
-    import graspling
-
-    found["graspling"] = graspling.__version__
     return found

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from graspling.errors import InputError, MissingExtraError
 from graspling.files import atomic_path
 from graspling.simulation.convex import SETTINGS, decompose, import_trimesh, thinned
+from graspling.simulation.manifest import MESH_PACKAGES, releases
 from graspling.simulation.objects import ObjectModel
 from graspling.simulation.parts import Part, VisualMesh
 
@@ -157,7 +158,7 @@ class MeshFolder:
     def _pieces(self, path: Path, vertices: Floats, faces: NDArray[Any]) -> list[Floats]:
         """Corners of the convex pieces, metres, from the cache or new."""
         key = hashlib.sha256(path.read_bytes())
-        key.update(json.dumps([self.scale, SETTINGS]).encode())
+        key.update(json.dumps([self.scale, SETTINGS, releases(MESH_PACKAGES)]).encode())
         stored = self._cache / f"{path.stem}-{key.hexdigest()[:16]}.npz"
         if stored.is_file():
             with np.load(stored) as archive:
