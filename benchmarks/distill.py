@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import yaml
 from asked import asked, keep
 from distill_runs import EXPERIMENTS, SHARES, Run
-from jobs import PRECISION, Verdicts, call, exported, markdown, points, share
+from jobs import PRECISION, Verdicts, call, exported, markdown, mean_share, points, share
 from kept import count
 
 from graspling.curves import chart
@@ -176,10 +176,7 @@ def accuracy(tests: Tests, judge: Judge) -> str:
     n = sum(test["n"] for test in tests.values())
     if n == len(judge.objects):
         return share(sum(round(test["accuracy"] * test["n"]) for test in tests.values()), n)
-    shares = judge.right(tests)
-    found = paired_bootstrap([0.0] * len(shares), shares, judge.objects)
-    low, high = (100 * limit for limit in found.interval)
-    return f"{100 * found.difference:.1f} ({low:.1f}-{high:.1f})"
+    return mean_share(judge.right(tests), judge.objects)
 
 
 def difference(arguments: argparse.Namespace, run: Run, tests: Tests, judge: Judge) -> str:

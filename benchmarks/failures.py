@@ -3,7 +3,8 @@
     python benchmarks/failures.py --data generated:TEST,half=true --out runs/failures \\
         --results graspling_s=runs/a/test.json ggcnn2=runs/b/test.json
 
-Takes what `graspling evaluate --json` wrote and the frames that were judged, without noise. A first
+Takes what `graspling evaluate --json` wrote and the frames that were judged, without noise; a name
+with several files (NAME=FILE,FILE: runs that differ in their seed) stands for their mean. A first
 table is by scene. In the second one, frames with one object fall into thirds by how many pixels it
 covers, how high it stands above the table, and how much grey values vary on it and around it. The
 last columns compare the last of the results with the first, paired, objects resampled.
@@ -19,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jobs import Verdicts, markdown, points, share
+from jobs import Verdicts, markdown, mean_share, points, share
 
 from graspling.datasets import Generated, open_dataset
 from graspling.errors import InputError
@@ -63,7 +64,7 @@ def thirds(values: Sequence[float]) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="generated:FOLDER[,half=true]")
-    parser.add_argument("--results", nargs="+", required=True, metavar="NAME=FILE")
+    parser.add_argument("--results", nargs="+", required=True, metavar="NAME=FILE[,FILE]")
     parser.add_argument("--out", type=Path, default=Path("runs/failures"))
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
@@ -71,7 +72,7 @@ def main() -> None:
         raise InputError(f"{arguments.data}: expected generated data, whose objects are known")
     files = dict(word.split("=", 1) for word in arguments.results)
     verdicts = Verdicts(arguments.data)
-    right = {name: verdicts.of(json.loads(Path(f).read_text())) for name, f in files.items()}
+    right = {name: mean_of(verdicts, word.split(",")) for name, word in files.items()}
     single = [i for i in verdicts.ids if dataset.kinds[i] == "single"]
     found = {i: values for i in single if (values := measure(dataset, i)) is not None}
     numbers = {}
@@ -79,7 +80,7 @@ def main() -> None:
     for kind in (*sorted({dataset.kinds[i] for i in verdicts.ids}), "all"):
         members = [i for i in verdicts.ids if kind in ("all", dataset.kinds[i])]
         numbers[kind] = row = group(members, right, dataset.objects)
-        cells = [share(*row["right"][each]) for each in right]
+        cells = [row["accuracy"][each] for each in right]
         scenes.append([kind, len(members), *cells, row["difference"]])
     rows = []
     for name, (unit, low, high) in MEASURES.items():
@@ -90,7 +91,7 @@ def main() -> None:
             span = f"{values[part].min():.0f}-{values[part].max():.0f} {unit}"
             label = f"{called or 'between'} ({span})"
             numbers[label] = row = group(members, right, dataset.objects)
-            cells = [share(*row["right"][each]) for each in right]
+            cells = [row["accuracy"][each] for each in right]
             rows.append([label, len(members), *cells, row["difference"]])
     names = list(right)
     headers = ["n", *names, f"{names[-1]} minus {names[0]}, points"]
@@ -101,20 +102,33 @@ def main() -> None:
     print(text)
 
 
+def mean_of(verdicts: Verdicts, files: Sequence[str]) -> dict[str, float]:
+    """In how many of these results each image is right, as a share."""
+    found = [verdicts.of(json.loads(Path(file).read_text())) for file in files]
+    return {i: sum(one[i] for one in found) / len(found) for i in verdicts.ids}
+
+
 def group(
-    members: Sequence[str], right: Mapping[str, Mapping[str, bool]], objects: Mapping[str, str]
+    members: Sequence[str], right: Mapping[str, Mapping[str, float]], objects: Mapping[str, str]
 ) -> dict[str, Any]:
-    """(right, all) of each result, and the difference of the last to the first."""
-    hits = {name: [verdict[i] for i in members] for name, verdict in right.items()}
-    names = list(hits)
+    """Accuracy of each result, and the difference of the last to the first."""
+    shares = {name: [verdict[i] for i in members] for name, verdict in right.items()}
+    groups = [objects.get(i, i) for i in members]
+    names = list(shares)
     difference = ""
     if len(names) > 1:
-        groups = [objects.get(i, i) for i in members]
-        difference = points(paired_bootstrap(hits[names[0]], hits[names[-1]], groups))
+        difference = points(paired_bootstrap(shares[names[0]], shares[names[-1]], groups))
     return {
-        "right": {name: (sum(verdict), len(verdict)) for name, verdict in hits.items()},
+        "accuracy": {name: accuracy(found, groups) for name, found in shares.items()},
         "difference": difference,
     }
+
+
+def accuracy(shares: Sequence[float], objects: Sequence[str]) -> str:
+    """In per cent with its interval: Wilson's for one result, over objects for several."""
+    if set(shares) <= {0.0, 1.0}:
+        return share(round(sum(shares)), len(shares))
+    return mean_share(shares, objects)
 
 
 if __name__ == "__main__":
