@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import yaml
 from asked import asked, keep
 from distill_runs import EXPERIMENTS, SHARES, Run
-from jobs import PRECISION, Verdicts, call, exported, markdown, mean_share, points, share
+from jobs import PRECISION, Verdicts, accuracy, call, exported, markdown, points
 from kept import count
 
 from graspling.curves import chart
@@ -113,7 +113,7 @@ def row(arguments: argparse.Namespace, run: Run, judge: Judge) -> list[str] | No
         f"{own / 1e3:,.1f} K" if own else "",
         pruned,
         f"{images:,}",
-        accuracy(tests, judge),
+        accuracy(judge.right(tests), judge.objects),
         f"{100 * statistics.pstdev(judge.by_seed(tests)):.1f}",
         f"{100 * overlap:.1f}",
         f"{statistics.mean(rates):.1f}",
@@ -169,14 +169,6 @@ class Judge:
             statistics.mean(self.right({t: test for t, test in tests.items() if t.seed == seed}))
             for seed in seeds
         ]
-
-
-def accuracy(tests: Tests, judge: Judge) -> str:
-    """In per cent with a 95 % interval; where images were judged several times over objects."""
-    n = sum(test["n"] for test in tests.values())
-    if n == len(judge.objects):
-        return share(sum(round(test["accuracy"] * test["n"]) for test in tests.values()), n)
-    return mean_share(judge.right(tests), judge.objects)
 
 
 def difference(arguments: argparse.Namespace, run: Run, tests: Tests, judge: Judge) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jobs import Verdicts, markdown, mean_share, points, share
+from jobs import Verdicts, accuracy, markdown, points
 
 from graspling.datasets import Generated, open_dataset
 from graspling.errors import InputError
@@ -122,13 +122,6 @@ def group(
         "accuracy": {name: accuracy(found, groups) for name, found in shares.items()},
         "difference": difference,
     }
-
-
-def accuracy(shares: Sequence[float], objects: Sequence[str]) -> str:
-    """In per cent with its interval: Wilson's for one result, over objects for several."""
-    if set(shares) <= {0.0, 1.0}:
-        return share(round(sum(shares)), len(shares))
-    return mean_share(shares, objects)
 
 
 if __name__ == "__main__":

@@ -317,9 +317,11 @@ def share(right: int, n: int) -> str:
     return f"{100 * right / n:.1f} ({100 * low:.1f}-{100 * high:.1f})"
 
 
-def mean_share(shares: Sequence[float], objects: Sequence[str]) -> str:
+def accuracy(shares: Sequence[float], objects: Sequence[str]) -> str:
     """The mean of shares, one an image (in how many runs it is right), in per cent with its 95 %
-    interval over objects."""
+    interval: Wilson's where each is right or wrong, over objects where runs differ."""
+    if set(shares) <= {0.0, 1.0}:
+        return share(round(sum(shares)), len(shares))
     found = paired_bootstrap([0.0] * len(shares), shares, objects)
     low, high = (100 * limit for limit in found.interval)
     return f"{100 * found.difference:.1f} ({low:.1f}-{high:.1f})"
