@@ -1,4 +1,4 @@
-"""graspling: a small grasp detector that learned from a big one.
+"""graspling: small grasp detectors that can learn from big ones.
 
 >>> import graspling
 >>> grasps = graspling.detect("scene.png", top=5)  # doctest: +SKIP

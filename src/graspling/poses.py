@@ -81,19 +81,18 @@ class GraspPoses:
         """One dictionary a grasp, ready for JSON: pose (4 x 4 of the house frame), gripper_pose
         (of the gripper's own frame), width_m, contacts and reason; None instead of a pose where
         there is none."""
-        own = self.gripper_poses(gripper)
-        records: list[dict[str, Any]] = []
-        for row, good in enumerate(self.valid):
-            records.append(
-                {
-                    "pose": self.pose[row].tolist() if good else None,
-                    "gripper_pose": own[row].tolist() if good else None,
-                    "width_m": float(self.width[row]) if good else None,
-                    "contacts": self.contacts[row].tolist() if good else None,
-                    "reason": self.reason[row],
-                }
-            )
-        return records
+        columns = {
+            "pose": self.pose,
+            "gripper_pose": self.gripper_poses(gripper),
+            "width_m": self.width,
+            "contacts": self.contacts,
+        }
+        rounded = {name: np.round(values, 6) for name, values in columns.items()}  # micrometres
+        return [
+            {name: values[row].tolist() if good else None for name, values in rounded.items()}
+            | {"reason": self.reason[row]}
+            for row, good in enumerate(self.valid)
+        ]
 
     def transform(self, matrix: ArrayLike) -> GraspPoses:
         """The poses in another frame: ``matrix`` (4, 4) rigid, such as ``robot_from_camera``.

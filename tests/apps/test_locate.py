@@ -54,13 +54,14 @@ def test_which_frames_are_looked_at() -> None:
 
 
 def test_a_frame_that_can_have_no_poses_says_why() -> None:
-    locate, grasps = Locator(Gripper.load("panda")), Grasps.from_arrays([70, 75], 60, 0, 30)
+    panda, grasps = Gripper.load("panda"), Grasps.from_arrays([70, 75], 60, 0, 30)
+    locate = Locator(panda)
     for frame, reason in (
         (Frame("a", rgb=np.zeros((120, 160, 3), np.uint8)), "the frame has no depth"),
         (Frame("a", depth=table(0.7)), "its camera's intrinsics are not known"),
     ):
         assert locate(frame, grasps).reason == (reason,) * 2
-        assert PoseFrame().records(locate(frame, grasps))["poses"][1]["pose"] is None
+        assert PoseFrame().records(locate(frame, grasps), panda)["poses"][1]["pose"] is None
     assert lack_for_poses(Frame("a", depth=table(0.7), intrinsics=CAMERA)) == ""
 
 

@@ -73,10 +73,14 @@ class PoseFrame:
         name = "robot" if hand_eye.setup == "eye-to-hand" else "hand"
         return cls(name, hand_eye.transform)
 
-    def records(self, poses: GraspPoses) -> dict[str, Any]:
-        """``pose_frame`` and ``poses`` for JSON."""
+    def records(self, poses: GraspPoses, gripper: Gripper) -> dict[str, Any]:
+        """``gripper``, ``pose_frame`` and ``poses`` for JSON."""
         told = poses if self.from_camera is None else poses.transform(self.from_camera)
-        return {"pose_frame": self.name, "poses": pose_records(told)}
+        return {
+            "gripper": gripper.name,
+            "pose_frame": self.name,
+            "poses": told.to_records(gripper),
+        }
 
 
 class HeightWatch:
@@ -122,17 +126,3 @@ def _typical(depth: NDArray[np.float32]) -> float | None:
     some = np.ascontiguousarray(depth[::4, ::4])
     known = some[valid_depth(some) > 0]
     return float(np.median(known)) if known.size else None
-
-
-def pose_records(poses: GraspPoses) -> list[dict[str, Any]]:
-    """One dictionary a grasp for JSON: the pose as four rows and the opening in metres, or the
-    reason why there is none."""
-    return [
-        {
-            "pose": np.round(poses.pose[row], 6).tolist(),
-            "width_m": round(float(poses.width[row]), 6),
-        }
-        if poses.valid[row]
-        else {"pose": None, "reason": poses.reason[row]}
-        for row in range(len(poses.valid))
-    ]

@@ -10,8 +10,7 @@ from typing import Any, TextIO
 import cv2
 import numpy as np
 
-from graspling.apps.locate import PoseFrame
-from graspling.apps.watch import Answer
+from graspling.apps.watch import Answer, Tell
 from graspling.errors import InputError
 from graspling.pictures import Picture, write_picture
 
@@ -21,14 +20,14 @@ class JsonLines:
 
     Args:
         target: a file, or "-" for standard output.
-        frame: of the poses.
+        tell: what a line has of the poses; by default nothing.
 
     Raises:
         InputError: the file cannot be written.
     """
 
-    def __init__(self, target: str, frame: PoseFrame | None = None) -> None:
-        self._frame = frame
+    def __init__(self, target: str, tell: Tell | None = None) -> None:
+        self._tell = tell
         self._file: TextIO | None = None
         if target == "-":
             return
@@ -42,7 +41,7 @@ class JsonLines:
     def show(self, answer: Answer) -> bool:
         """Write one line."""
         stream = self._file or sys.stdout
-        stream.write(json.dumps(answer.to_dict(self._frame), allow_nan=False) + "\n")
+        stream.write(json.dumps(answer.to_dict(self._tell), allow_nan=False) + "\n")
         stream.flush()
         return True
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graspling.apps.locate import PoseFrame
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 from graspling.pictures import Picture, draw_grasps
@@ -25,6 +24,7 @@ _MOST_TOLD = 5
 
 Look = Callable[[Frame], Tracked]
 Locate = Callable[[Frame, Grasps], GraspPoses | None]
+Tell = Callable[[GraspPoses], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +57,16 @@ class Answer:
             return None
         return draw_grasps(image, self.tracked.grasps)
 
-    def to_dict(self, frame: PoseFrame | None = None) -> dict[str, Any]:
-        """For one line of JSON, with poses in this frame; by default the camera's."""
+    def to_dict(self, tell: Tell | None = None) -> dict[str, Any]:
+        """For one line of JSON; ``tell`` says what it has of the poses, by default nothing."""
         row: dict[str, Any] = {"frame": self.frame.name, "time": self.frame.time}
         if self.tracked is None:
             return row | {"error": self.fault}
         row |= self.tracked.detection.to_dict()
         row |= {"track": self.tracked.number, "age": self.tracked.age}
         row["latency_ms"] = round(self.latency * 1e3, 3)
-        if self.poses is not None:
-            row |= (frame or PoseFrame()).records(self.poses)
+        if self.poses is not None and tell is not None:
+            row |= tell(self.poses)
         return row
 
 

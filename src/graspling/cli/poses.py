@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.apps.locate import PoseFrame
 from graspling.calibration.robot_poses import csv_records, pose_of
 from graspling.camera import GraspPoses, Intrinsics
 from graspling.camera_files import read_document
@@ -122,11 +123,8 @@ class PoseMaker:
 
     def to_dict(self, poses: GraspPoses) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "gripper": self.gripper.name,
-            "pose_frame": "camera" if self.robot_from_camera is None else "robot",
-            "poses": poses.to_records(self.gripper),
-        }
+        frame = PoseFrame("camera" if self.robot_from_camera is None else "robot")
+        return frame.records(poses, self.gripper)
 
 
 def _check_looks_down(robot_from_camera: Floats, files: list[str]) -> None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from graspling.apps.locate import HeightWatch, Locator, PoseFrame, lack_for_poses
 from graspling.apps.rerun_view import RerunView
 from graspling.apps.views import JsonLines, Pictures, Window
-from graspling.apps.watch import Answer, Look, Meter, View, watch
+from graspling.apps.watch import Answer, Look, Meter, Tell, View, watch
 from graspling.cli.camera import CameraFile
 from graspling.cli.inputs import parse_roi
 from graspling.cli.output import model_files, quiet_opencv, refuse_overlap, say, warn
@@ -147,7 +147,8 @@ def run(options: Watch) -> None:
         def report(line: str) -> None:
             tqdm.write(f"graspling: {line}", file=sys.stderr)
 
-        views = _views(options, source, frame, stack)
+        tell = None if locate is None else partial(frame.records, gripper=locate.gripper)
+        views = _views(options, source, tell, stack)
         stream = stack.enter_context(
             Stream(source, rate=_rate(options.rate), patience=patience, report=report)
         )
@@ -226,9 +227,9 @@ def _calibration(options: Watch) -> Calibration:
     return Calibration(unit, camera.intrinsics, camera.register)
 
 
-def _views(options: Watch, source: Source, frame: PoseFrame, stack: ExitStack) -> list[View]:
+def _views(options: Watch, source: Source, tell: Tell | None, stack: ExitStack) -> list[View]:
     kinds: list[tuple[str, Callable[[str], View]]] = [
-        (options.json, partial(JsonLines, frame=frame)),
+        (options.json, partial(JsonLines, tell=tell)),
         (options.pictures, Pictures),
         (options.rerun, RerunView),
         (f"graspling: {source.name}" if options.show else "", Window),

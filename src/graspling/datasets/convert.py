@@ -30,8 +30,8 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
 
     Nothing is left behind when it fails. Colour is written as PNG and depth as floating point
     TIFF, so pixels are kept exactly. What the target cannot say is lost: unlabelled frames stay in
-    all three, negatives are lost in Jacquard, authors, masks and intrinsics in Cornell, intrinsics
-    in Jacquard. ``ids.csv`` says which new id stands for which old one. Splits that are files of
+    all three, negatives, authors and intrinsics are lost in Jacquard, authors, masks and intrinsics in
+    Cornell. ``ids.csv`` says which new id stands for which old one. Splits that are files of
     the source are copied where ids stay (``folder``); skipped images are left out.
 
     Raises:

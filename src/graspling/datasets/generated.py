@@ -72,8 +72,9 @@ class Generated(Dataset):
         cache_dir: folder where decoded frames are kept for the runs after this one and beside it
             (0.65 MB each with ``half``, else 2.6 MB); see :mod:`graspling.datasets.disk_cache`.
         lever: let the quality of a label fall with its horizontal distance d from the object's
-            centre of mass, by exp(-(d / lever)^2), metres; 0: not at all. Labels know friction and
-            collisions, not that a hammer held by its end turns in the pads.
+            centre of mass (of a mesh with parts, its origin, up to 15 mm beside it), by
+            exp(-(d / lever)^2), metres; 0: not at all. Labels know friction and collisions, not
+            that a hammer held by its end turns in the pads.
 
     Attributes:
         manifest: what the data were asked to be.
