@@ -30,9 +30,9 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
 
     Nothing is left behind when it fails. Colour is written as PNG and depth as floating point
     TIFF, so pixels are kept exactly. What the target cannot say is lost: unlabelled frames stay in
-    all three, negatives, authors and intrinsics are lost in Jacquard, authors, masks and intrinsics in
-    Cornell. ``ids.csv`` says which new id stands for which old one. Splits that are files of
-    the source are copied where ids stay (``folder``); skipped images are left out.
+    all three; negatives, authors and intrinsics are lost in Jacquard, authors, masks and intrinsics
+    in Cornell. ``ids.csv`` says which new id stands for which old one. Splits that are files of the
+    source are copied where ids stay (``folder``); skipped images are left out.
 
     Raises:
         InputError: an unknown target, a target folder that is not empty, a sample without

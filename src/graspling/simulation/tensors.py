@@ -1,7 +1,7 @@
 """Generated frames to classification tensors (see ``datasets.tensors``).
 
-A good third of a frame's rows are its own labels: where an expert would grip, half of them robust. The
-rest are what a network might propose: labels that were shifted, turned, lifted or opened
+Over a third of a frame's rows are its own labels: where an expert would grip, half of them robust.
+The rest are what a network might propose: labels that were shifted, turned, lifted or opened
 otherwise, and a few grasps anywhere. Each is judged as it is by :func:`assess.assess`, which takes
 collisions of fingers and palm, contacts and 16 perturbed copies into account. A row is robust when
 q >= 0.6, the least q of a positive label; q is 0 where the grasp itself does not hold.
