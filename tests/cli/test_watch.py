@@ -263,6 +263,30 @@ def test_a_detector_with_a_critic_watches_frame_by_frame(run, tmp_path: Path):
     assert row["grasps"] and row["grasps"][0]["z_m"] > 0.5 and row["track"] is None
 
 
+@pytest.mark.parametrize("behind", [("--rerank",), ("--fallback", "prop_gqcnn")])
+def test_a_critic_behind_a_model_says_what_it_says_to_detect(
+    run, toy_model: ToyModel, tmp_path: Path, behind: tuple[str, ...]
+):
+    depth = np.full((128, 128), 700, np.uint16)
+    depth[64:77, 54:67] = 650
+    (tmp_path / "d").mkdir()
+    cv2.imwrite(str(tmp_path / "d" / "0_depth.png"), depth)
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(
+        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
+    )
+    words = ("--model", toy_model(modality="depth"), "--camera", camera, "--top", 3, *behind)
+    assert "a critic judges each" in complaint(run("watch", tmp_path / "d", *words))
+    status, text, err = run("watch", tmp_path / "d", *words, "--no-track", "--json")
+    assert status == 0, err
+    _, theirs, _ = run("detect", "--depth", tmp_path / "d", *words, "--json")
+    (there,) = json.loads(theirs)
+    assert json.loads(text)["grasps"] == there["grasps"] and there["grasps"]
+    assert "nothing asks it" in complaint(
+        run("watch", tmp_path / "d", "--critic", "gqcnn_light-generated-depth")
+    )
+
+
 def test_a_camera_at_another_height_is_told_once(run, toy_model: ToyModel, tmp_path: Path):
     (tmp_path / "d").mkdir()
     for number in range(3):

@@ -25,11 +25,10 @@ from graspling.cli.output import (
 from graspling.cli.parse import File, Files, Json, Number, Text, Texts
 from graspling.cli.poses import POSE_HEADERS, Approach, PoseMaker, pose_rows
 from graspling.detector import Detection
-from graspling.errors import InputError
 from graspling.frames import parse_depth_unit, read_depth, read_mask, read_rgb
 from graspling.pictures import draw_grasps, write_picture
 from graspling.resample import crop_box
-from graspling.robust.detectors import SAMPLING, open_detector
+from graspling.robust.detectors import check_asked, open_detector
 from graspling.sources.base import Frame
 from graspling.sources.pairs import FramePaths, frame_paths
 
@@ -104,12 +103,9 @@ def detect(options: Detect) -> None:
         frames=len(frames),
     )
     mask = read_mask(options.mask) if options.mask else None
-    asked = options.rerank or options.fallback or options.model == SAMPLING
-    if options.critic and not asked:
-        raise InputError(
-            f"--critic {options.critic}: nothing asks it; --rerank, --fallback or "
-            f"--model {SAMPLING} do"
-        )
+    check_asked(
+        options.critic, model=options.model, rerank=options.rerank, fallback=options.fallback
+    )
     detector = open_detector(
         options.model or None,
         critic=options.critic,

@@ -17,7 +17,7 @@ from graspling.cli.parse import File, Json, Text
 from graspling.errors import InputError
 from graspling.gripper import Gripper
 from graspling.pictures import check_picture_name, sheet, write_picture
-from graspling.robust.detectors import SAMPLING
+from graspling.robust.detectors import check_asked
 from graspling.simulation.robot.run import Result, film, simulate
 from graspling.simulation.robot.settings import Settings
 
@@ -104,13 +104,9 @@ def run(options: Simulate) -> None:
     read = model_files(options.model, options.fallback, options.critic)
     outputs = [options.json, options.video, options.failures]
     refuse_overlap(outputs, [*read, options.gripper, options.camera])
-    if options.critic and not (
-        options.rerank or options.fallback or SAMPLING in (options.model, options.fallback)
-    ):
-        raise InputError(
-            f"--critic {options.critic}: nothing asks it; --rerank, --fallback or "
-            f"--model {SAMPLING} do"
-        )
+    check_asked(
+        options.critic, model=options.model, rerank=options.rerank, fallback=options.fallback
+    )
     chosen = asdict(options)
     settings = Settings(
         model=options.model or default_model(),

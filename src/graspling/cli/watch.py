@@ -28,7 +28,7 @@ from graspling.frames import parse_depth_unit
 from graspling.gripper import Gripper
 from graspling.hand_eye import HandEye
 from graspling.robust.base import RobustDetector
-from graspling.robust.detectors import open_detector
+from graspling.robust.detectors import check_asked, open_detector
 from graspling.sources import Calibration, Frame, Source, open_source
 from graspling.sources.bag import Bag
 from graspling.sources.folder import Folder
@@ -52,6 +52,12 @@ class Watch:
     model: Text = ""
     """Shipped name, .onnx, .xml or .safetensors file, with --no-track also prop_gqcnn; by default
     the best shipped one for the frames."""
+    rerank: bool = False
+    """Put the grasps in the order of a critic, with --no-track (needs depth and intrinsics)."""
+    fallback: Text = ""
+    """Detector for frames whose grasp is not robust, with --no-track: prop_gqcnn or a model."""
+    critic: Text = ""
+    """Critic that ranks: shipped name or .onnx file; by default the shipped one."""
     top: int = 1
     """At most this many grasps a frame; the first is the one that is followed."""
     roi: Texts = ()
@@ -118,7 +124,7 @@ def run(options: Watch) -> None:
         (options.json, options.rerun),
         [
             *source.reads,
-            *model_files(options.model),
+            *model_files(options.model, options.fallback, options.critic),
             options.camera,
             options.gripper,
             options.hand_eye,
@@ -127,8 +133,15 @@ def run(options: Watch) -> None:
     _spare(source, options)
     if options.depth_unit and not isinstance(source, Folder | Bag):
         raise InputError("--depth-unit is for a folder of integer depth; leave it out")
+    check_asked(
+        options.critic, model=options.model, rerank=options.rerank, fallback=options.fallback
+    )
     detector = open_detector(
         options.model or None,
+        critic=options.critic,
+        rerank=options.rerank,
+        fallback=options.fallback,
+        gripper=options.gripper or "panda",
         threads=options.threads,
         backend=options.backend,
         precision=options.precision or None,
@@ -210,9 +223,8 @@ def _look(options: Watch, detector: Detector) -> Look:
         "threshold": options.threshold,
     }
     if isinstance(detector, RobustDetector) and not options.no_track:
-        raise InputError(
-            f"{options.model} judges each frame by itself and cannot track: add --no-track"
-        )
+        judge = "a critic" if options.rerank or options.fallback else options.model
+        raise InputError(f"{judge} judges each frame by itself and cannot track: add --no-track")
     if options.no_track:
         return lambda frame: Tracked(
             detector.run(frame.rgb, frame.depth, focal=frame.focal, **how), None, 0

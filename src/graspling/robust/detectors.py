@@ -118,6 +118,20 @@ class SamplingDetector(RobustDetector):
         return self.critic(crops)
 
 
+def check_asked(
+    critic: str | Path, *, model: str | Path | None, rerank: bool, fallback: str | Path
+) -> None:
+    """Refuse a critic that no detector would ask; arguments as for :func:`open_detector`.
+
+    Raises:
+        InputError: there is one.
+    """
+    if critic and not (rerank or fallback or str(model) == SAMPLING):
+        raise InputError(
+            f"--critic {critic}: nothing asks it; --rerank, --fallback or --model {SAMPLING} do"
+        )
+
+
 def open_detector(
     model: str | Path | None = None,
     *,
