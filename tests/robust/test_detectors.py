@@ -212,6 +212,22 @@ def test_re_ranking_orders_by_the_critic_and_puts_the_impossible_last(table):
     )
 
 
+def test_re_ranking_puts_what_is_wider_than_the_gripper_last_unless_it_is_clamped(table):
+    depth, focal, angle = table
+    opened = PANDA.opening * focal / 0.68
+    wide, narrow = 1.1 * opened, 0.9 * opened
+    grasps = Grasps.from_arrays([330, 320], [220, 237], angle, [wide, narrow], quality=[0.9, 0.8])
+    ranked = {
+        clamp: ReRanked(Says(grasps), Likes(wide * 0.68 / focal), PANDA, clamp=clamp).run(
+            None, depth, focal=focal, top=2
+        )
+        for clamp in (True, False)
+    }
+    assert ranked[True].grasps.width.tolist() == pytest.approx([wide, narrow])
+    assert ranked[False].grasps.width.tolist() == pytest.approx([narrow, wide])
+    assert ranked[False].grasps.quality[1] == 0 and ranked[True].grasps.quality[1] > 0
+
+
 def test_the_best_shipped_model_is_ranked_with_a_threshold_from_the_first_frame_on(table):
     depth, focal, _ = table
     grey = np.full((*depth.shape, 3), 90, np.uint8)

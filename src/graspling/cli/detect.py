@@ -113,6 +113,7 @@ def detect(options: Detect) -> None:
         fallback=options.fallback,
         refined=options.refine,
         gripper=options.gripper or "panda",
+        clamp=options.clamp or not options.gripper,
         threads=options.threads,
         backend=options.backend,
         precision=options.precision or None,

@@ -142,6 +142,7 @@ def run(options: Watch) -> None:
         rerank=options.rerank,
         fallback=options.fallback,
         gripper=options.gripper or "panda",
+        clamp=options.clamp or not options.gripper,
         threads=options.threads,
         backend=options.backend,
         precision=options.precision or None,

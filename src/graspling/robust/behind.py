@@ -26,11 +26,14 @@ class ReRanked(RobustDetector):
 
     What the other detector would not say (the threshold in its card, or a lower one that is asked
     for) is not ranked. A threshold is one of the quality that is told, which is the critic's.
-    Grasps for which there is no pose (see :func:`graspling.poses.to_poses`) come last, with 0.
+    Grasps for which there is no pose (see :func:`graspling.poses.to_poses`, for ``clamp`` too) come
+    last, with 0.
     """
 
-    def __init__(self, inner: Detector, critic: OnnxCritic, gripper: Gripper) -> None:
-        self.inner, self.critic, self.gripper = inner, critic, gripper
+    def __init__(
+        self, inner: Detector, critic: OnnxCritic, gripper: Gripper, *, clamp: bool = True
+    ) -> None:
+        self.inner, self.critic, self.gripper, self.clamp = inner, critic, gripper, clamp
 
     @property
     def card(self) -> Card:
@@ -56,7 +59,10 @@ class ReRanked(RobustDetector):
         start = perf_counter()
         own = found.z if isinstance(found, RobustDetection) else None
         with one_thread():
-            p, z = judge(self.critic, found.grasps, check_depth(depth), focal, self.gripper, own)
+            frame = check_depth(depth)
+            p, z = judge(
+                self.critic, found.grasps, frame, focal, self.gripper, own, clamp=self.clamp
+            )
         order = np.argsort(-p, kind="stable")[:top]
         if threshold:  # 0 keeps those without a pose, too: evaluation counts every best grasp
             order = order[p[order] > threshold]
@@ -75,9 +81,15 @@ class Fallback(ReRanked):
     conclusion of GQ-STN, section V-D)."""
 
     def __init__(
-        self, inner: Detector, slow: RobustDetector, critic: OnnxCritic, gripper: Gripper
+        self,
+        inner: Detector,
+        slow: RobustDetector,
+        critic: OnnxCritic,
+        gripper: Gripper,
+        *,
+        clamp: bool = True,
     ) -> None:
-        super().__init__(inner, critic, gripper)
+        super().__init__(inner, critic, gripper, clamp=clamp)
         self.slow = slow
 
     def run(self, rgb: Any = None, depth: Any = None, **how: Any) -> RobustDetection:

@@ -53,14 +53,14 @@ class OnnxCritic:
 
 
 def heights(
-    grasps: Grasps, depth: ArrayLike, focal: float, gripper: Gripper
+    grasps: Grasps, depth: ArrayLike, focal: float, gripper: Gripper, clamp: bool = True
 ) -> NDArray[np.float64]:
     """(N,) depth of the gripper at grasps that do not say one, metres: as deep as it fits, see
-    :func:`graspling.poses.to_poses`; NaN where there is no pose."""
+    :func:`graspling.poses.to_poses`; NaN where there is no pose. ``clamp`` is as there."""
     metres = np.asarray(unmasked(depth))
     height, width = metres.shape
     camera = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
-    poses = to_poses(grasps, metres, camera, gripper, clamp=True)
+    poses = to_poses(grasps, metres, camera, gripper, clamp=clamp)
     return np.asarray(np.where(poses.valid, poses.pose[:, 2, 3], np.nan))
 
 
@@ -71,6 +71,7 @@ def judge(
     focal: float,
     gripper: Gripper,
     z: ArrayLike | None = None,
+    clamp: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probability (N,) and gripper depth (N,) of grasps on one frame; 0 and NaN without a pose.
 
@@ -78,6 +79,8 @@ def judge(
         depth: (H, W) metres of the frame, 0 = missing.
         focal: of the frame, pixels.
         z: (N,) depth of the gripper where the detector says one; NaN: not here.
+        clamp: a grasp that is wider than the gripper, and says no depth, has the pose of the
+            gripper fully opened; false: none.
     """
     if not focal > 0:
         raise InputError(f"focal is {focal}, expected pixels above 0")
@@ -85,7 +88,7 @@ def judge(
     own = np.full(len(grasps), np.nan) if z is None else np.array(z, np.float64)
     unsaid = np.flatnonzero(~np.isfinite(own))
     if len(unsaid):
-        own[unsaid] = heights(grasps[unsaid], metres, focal, gripper)
+        own[unsaid] = heights(grasps[unsaid], metres, focal, gripper, clamp)
     good = np.flatnonzero(np.isfinite(own) & (own > 0))
     p = np.zeros(len(grasps))
     if len(good):

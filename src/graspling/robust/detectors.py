@@ -140,6 +140,7 @@ def open_detector(
     fallback: str | Path = "",
     refined: bool = False,
     gripper: Gripper | str | Path = "panda",
+    clamp: bool = True,
     threads: int = 1,
     **loading: Any,
 ) -> Detector:
@@ -152,6 +153,8 @@ def open_detector(
         fallback: detector for frames whose grasp is not robust: "prop_gqcnn" or a model.
         refined: sampling goes on with the cross-entropy method.
         gripper: that grasps are for; or its name or YAML file.
+        clamp: a critic judges a grasp that is wider than the gripper as the gripper fully opened;
+            false: it comes last.
         loading: other arguments of :func:`graspling.load`.
 
     Raises:
@@ -195,6 +198,6 @@ def open_detector(
     if fallback:
         slow = one(fallback)
         if not isinstance(slow, RobustDetector):
-            slow = ReRanked(slow, the_critic(), hand)
-        return Fallback(detector, slow, the_critic(), hand)
-    return ReRanked(detector, the_critic(), hand) if rerank else detector
+            slow = ReRanked(slow, the_critic(), hand, clamp=clamp)
+        return Fallback(detector, slow, the_critic(), hand, clamp=clamp)
+    return ReRanked(detector, the_critic(), hand, clamp=clamp) if rerank else detector
