@@ -109,6 +109,13 @@ def test_own_file(tmp_path: Path) -> None:
     assert gripper.clearance == 0.005
 
 
+def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    for opening in (0.07, 0.06):
+        path.write_text(yaml.safe_dump({**DOCUMENT, "opening": opening}))
+        assert Gripper.load(path).opening == opening
+
+
 def test_errors_of_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'pnda': neither one of panda, robotiq_2f85"):
         Gripper.load("pnda")

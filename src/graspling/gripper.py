@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -136,11 +137,7 @@ class Gripper:
                 f"gripper {str(name_or_path)!r}: neither one of {names} nor a YAML file "
                 "that can be read"
             ) from None
-        document = parse_yaml(text, f"gripper file {path}: not YAML")
-        try:
-            return cls.from_dict(document)
-        except InputError as error:
-            raise InputError(f"gripper file {path}: {error}") from None
+        return _parsed(text, path)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Gripper:
@@ -225,6 +222,16 @@ def shipped_grippers() -> list[str]:
         for entry in _folder().iterdir()
         if entry.name.endswith(".yaml")
     )
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str, path: Path) -> Gripper:
+    """From the text of a file; kept, since YAML takes milliseconds, each frame anew."""
+    document = parse_yaml(text, f"gripper file {path}: not YAML")
+    try:
+        return Gripper.from_dict(document)
+    except InputError as error:
+        raise InputError(f"gripper file {path}: {error}") from None
 
 
 def _folder() -> Traversable:
