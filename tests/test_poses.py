@@ -14,8 +14,10 @@ import pytest
 from ray_scenes import CAMERA, Body, camera_at, pose, render
 
 from graspling import Grasps, descent, relief
-from graspling.camera import GraspPoses
+from graspling.camera import GraspPoses, Intrinsics
+from graspling.cli.demo import SAMPLES
 from graspling.descent import PALM_CLEARANCE, TIP_CLEARANCE
+from graspling.detector import load
 from graspling.errors import InputError
 from graspling.gripper import Box, Gripper
 from graspling.plane import Plane, fit_plane
@@ -77,16 +79,20 @@ def test_a_tall_box_stops_the_palm() -> None:
 
 @pytest.mark.parametrize("radius", [0.02, 0.027, 0.034])
 @pytest.mark.parametrize("noise", [0.0, 0.001])
-def test_the_pads_close_about_the_middle_of_a_ball(radius: float, noise: float) -> None:
-    """Below it they would squeeze it out upwards."""
+@pytest.mark.parametrize("beside", [0.0, 0.0003, 0.0007])
+def test_the_pads_close_about_the_middle_of_a_ball(
+    radius: float, noise: float, beside: float
+) -> None:
+    """Below it they would squeeze it out upwards; wherever it lies in the raster of heights."""
     view = camera_at(0.6)
-    depth = render([Body("sphere", (radius,), pose(0.02, -0.03, radius))], view)
+    x, y = 0.02 + beside, -0.03 - beside
+    depth = render([Body("sphere", (radius,), pose(x, y, radius))], view)
     rng = np.random.default_rng(0)
     depth += noise * rng.standard_normal(depth.shape).astype(np.float32)
-    top, opening = np.array([0.02, -0.03, 2 * radius]), np.array([0.6, 0.8, 0.0])
+    top, opening = np.array([x, y, 2 * radius]), np.array([0.6, 0.8, 0.0])
     grasps = rectangle(top, opening, 2 * radius + 0.01, view)
     found = world(grasps.to_poses(depth, CAMERA, PANDA), view)
-    assert abs(found[2, 3] - radius) < PANDA.pad_width / 2 - 0.002
+    assert abs(found[2, 3] - radius) < PANDA.pad_width / 2 - 0.001
 
 
 def test_it_opens_wider_than_was_read_off_the_image_where_fingers_get_deeper_then() -> None:
@@ -176,8 +182,25 @@ def test_widths_beyond_the_opening() -> None:
     assert wide.to_poses(depth, CAMERA, PANDA).reason[0] == "too wide: 93 mm, panda opens 80 mm"
     clamped = wide.to_poses(depth, CAMERA, PANDA, clamp=True)
     assert clamped.valid[0] and clamped.width[0] == PANDA.opening
+    # the plates touch where the object is, however far the gripper opens
+    (left, right), between = clamped.contacts[0], 0.093 - 2 * PANDA.clearance
+    assert np.linalg.norm(right - left) == pytest.approx(min(between, PANDA.opening), abs=2e-3)
     little = Grasps.from_arrays(grasps.u, grasps.v, grasps.angle, np.array([0.082]) * size)
     assert little.to_poses(depth, CAMERA, PANDA).width[0] == PANDA.opening
+
+
+@pytest.mark.parametrize("frame", ["pile", "wood", "crowd"])
+def test_a_pose_does_not_depend_on_the_other_grasps_of_the_call(frame: str) -> None:
+    depth = cv2.imread(str(SAMPLES / f"{frame}_depth.png"), cv2.IMREAD_UNCHANGED)
+    depth = (depth * 1e-4).astype(np.float32)
+    camera = Intrinsics.load(SAMPLES / "camera.json")
+    grasps = load("graspling_s-generated-depth").detect(None, depth, top=8, threshold=0.1)
+    together = grasps.to_poses(depth, camera, PANDA)
+    for row in range(len(grasps)):
+        alone = grasps[[row]].to_poses(depth, camera, PANDA)
+        assert alone.reason[0] == together.reason[row]
+        np.testing.assert_allclose(alone.pose[0], together.pose[row], atol=1e-4)
+        np.testing.assert_allclose(alone.width[0], together.width[row], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["panda", "robotiq_2f85"])

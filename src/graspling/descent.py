@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from graspling.clearance import Heights
+from graspling.clearance import CELL, Heights
 from graspling.frames import valid_depth
 from graspling.gripper import Gripper
 from graspling.intrinsics import Intrinsics
@@ -105,6 +105,8 @@ def _ground(
     reach = _reach(gripper)
     margin = np.array([reach, reach, 0.0])
     low, high = rows.place.min(axis=0) - margin, rows.place.max(axis=0) + margin
+    # whole cells from the axis, so that a pose does not depend on which other rows there are
+    low[:2], high[:2] = np.floor(low[:2] / CELL) * CELL, np.ceil(high[:2] / CELL) * CELL
     low[2] += gripper.palm.low[2]
     high[2] += 0.15
     return relief(depth, intrinsics, plane, turn, low, high)

@@ -180,7 +180,7 @@ def to_poses(
         place[good, 2], opening[good], reason[good] = descend(
             chosen, metres, intrinsics, gripper, plane, turn, sure=table is not None
         )
-    between = np.maximum(width - 2 * gripper.clearance, 0.0)
+    between = np.clip(rows.width - 2 * gripper.clearance, 0.0, gripper.opening)
     return _poses(place, rows.angle, opening, between, grasps.quality, reason, turn)
 
 
