@@ -1,5 +1,7 @@
 """Frames against geometry that is known."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -179,3 +181,19 @@ def test_own_cameras(tmp_path):
         path.with_name("bad.yaml").write_text(text)
         with pytest.raises(InputError, match=problem):
             CameraModel.load(path.with_name("bad.yaml"))
+
+
+def test_pictures_outlive_renderers_that_nobody_closed(renderer):
+    """Freed by the garbage collector, their GL names would be those of the one that goes on."""
+    scene = placed([([box(60, 40, 50)], (0.05, 0.03, 0.025), np.eye(3))])
+    view = CameraView(SMALL, pose(DOWN, (0, 0, 0.6)))
+    with Renderer() as goes_on:
+        depth, ids = goes_on.shape(scene, view)
+        for _ in range(3):
+            left = Renderer()
+            left.shape(scene, view)
+            goes_on.shape(scene, view)  # its context is current
+            del left
+            gc.collect()
+            for now, before in zip(goes_on.shape(scene, view), (depth, ids), strict=True):
+                np.testing.assert_array_equal(now, before)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import weakref
 from typing import Any
 
 import numpy as np
@@ -35,21 +36,29 @@ class Canvas:
 
     Attributes:
         model: the template ``mujoco.MjModel``.
-        context: ``mujoco.MjrContext``.
     """
 
     def __init__(self, width: int, height: int) -> None:
         self._mujoco = import_mujoco()
         self.width, self.height = width, height
+        _free_left()
         self._gl = gl_context(width, height)
         self._visuals: dict[str, VisualMesh] = {}
         self._taken = self._materials = 0
+        self._held: list[Any] = []  # the render context, if there is one
+        self._unclosed = weakref.finalize(self, _LEFT.append, (self._gl, self._held))
+        self._unclosed.atexit = False
         self._make()
+
+    @property
+    def context(self) -> Any:
+        """The render context."""
+        return self._held[0]
 
     def close(self) -> None:
         """Free the context."""
-        self.context.free()
-        self._gl.free()
+        if self._unclosed.detach():
+            _free(self._gl, self._held)
 
     def _make(self) -> None:
         mujoco = self._mujoco
@@ -79,7 +88,8 @@ class Canvas:
         self.model = spec.compile()
         self.model.stat.extent, self.model.stat.center[:] = 1.0, 0.0
         self._gl.make_current()
-        self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        self._held.append(context)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
         self.context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
 
@@ -87,6 +97,7 @@ class Canvas:
 
     def begin(self) -> None:
         """Start a scene: all slots are free, the context is current."""
+        _free_left()
         self._taken = self._materials = 0
         self._gl.make_current()
 
@@ -142,7 +153,8 @@ class Canvas:
         """Make an object's visual mesh known. One that is new costs a new context."""
         if name not in self._visuals:
             self._visuals[name] = mesh
-            self.context.free()
+            self._gl.make_current()
+            self._held.pop().free()
             self._make()
 
     def visual(self, name: str) -> tuple[int, int, NDArray[np.float64]]:
@@ -167,6 +179,24 @@ class Canvas:
         self._mujoco.mjr_render(window, world, self.context)
         self._mujoco.mjr_readPixels(rgb, depth, window, self.context)
         return np.ascontiguousarray(rgb[::-1]), np.ascontiguousarray(depth[::-1])
+
+
+# What canvases that nobody closed leave. Freed by the garbage collector, a render context would
+# delete what has the same numbers in the GL context that is current then, another canvas's.
+_LEFT: list[tuple[Any, list[Any]]] = []
+
+
+def _free_left() -> None:
+    while _LEFT:
+        _free(*_LEFT.pop())
+
+
+def _free(gl: Any, held: list[Any]) -> None:
+    """A GL context and the render context in it, which is freed while the first is current."""
+    gl.make_current()
+    while held:
+        held.pop().free()
+    gl.free()
 
 
 def gl_context(width: int, height: int) -> Any:
