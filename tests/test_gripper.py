@@ -88,6 +88,7 @@ def test_finger_boxes_open_symmetrically() -> None:
         ({"palm": {"low": [0, 0, 0], "high": [1, 1, 0]}}, "is not below"),
         ({"palm": {"low": [0, 0, 0]}}, "palm: expected a box"),
         ({"palm": {"low": [-1, -1, -1], "high": [1, 1, 1]}}, "beyond the fingertips"),
+        ({"fingers": [{"low": [0, -0.01, -0.05], "high": [0.02, 0.01, -0.02]}]}, "20 mm behind"),
         ({"colour": "red"}, "unknown key colour"),
     ],
 )

@@ -112,6 +112,11 @@ class Gripper:
                 "gripper: fingers are the boxes of the +x finger with its pad at x = 0; "
                 "expected at least one, none below x = 0"
             )
+        if self.reach <= 0:
+            raise InputError(
+                f"gripper: the fingers end {-self.reach * 1e3:.0f} mm behind the point between the "
+                "pads, z = 0; +z is the approach, so one of them reaches above 0"
+            )
         if self.palm.high[2] >= self.reach:
             raise InputError("gripper: the palm ends beyond the fingertips; +z is the approach")
 

@@ -11,7 +11,7 @@ from toys import complaint
 from graspling.cli.camera import CameraFile
 from graspling.errors import InputError
 from graspling.hand_eye import HandEye
-from graspling.sources.pairs import frame_paths
+from graspling.sources.pairs import FramePaths, frame_paths
 
 
 def test_detect_writes_json_and_a_picture(run, toy_model, frame, tmp_path):
@@ -104,7 +104,8 @@ def test_the_picture_shows_what_was_looked_at(run, toy_model, frame, tmp_path):
 def test_a_camera_file_registers_depth_of_another_size(
     run, toy_model, frame, depth_frame, tmp_path
 ):
-    half = tmp_path / "half_depth.png"
+    half = tmp_path / "half" / "frame_depth.png"
+    half.parent.mkdir()
     depth = cv2.imread(str(depth_frame), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(half), cv2.resize(depth, (64, 64), interpolation=cv2.INTER_NEAREST))
     words = ["detect", "--rgb", frame, "--depth", half, "--model", toy_model(modality="rgbd")]
@@ -160,6 +161,21 @@ def test_colour_and_depth_pair_up_by_name(tmp_path, colour, depth):
     assert many
     names = {(frame.rgb.name, frame.depth.name) for frame in frames}
     assert names == {(colour, depth), ("z_rgb.png", "z_depth.png")}
+
+
+@pytest.mark.parametrize(
+    ("colour", "depth", "alike"),
+    [
+        ("cups_rgb.png", "tools_depth.png", False),
+        ("color_3.png", "depth_4.npy", False),
+        ("cups_rgb.png", "cups_depth.png", True),
+        ("rgb.png", "depth.png", True),
+        ("view.png", "d.npy", True),  # names that say nothing
+        ("cups_rgb.png", "d.npy", True),
+    ],
+)
+def test_a_pair_whose_names_are_of_two_frames_is_told(tmp_path, colour, depth, alike):
+    assert FramePaths(tmp_path / colour, tmp_path / depth).alike == alike
 
 
 def test_the_demo_finds_grasps_in_every_sample_and_says_where_the_pictures_are(

@@ -29,6 +29,26 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
+def seen_from_above(folder: Path, depths: list[np.ndarray], focal: float) -> tuple[object, ...]:
+    """Frames of depth (millimetres) in a folder, with a camera file; the words that name both."""
+    (folder / "d").mkdir()
+    for number, depth in enumerate(depths):
+        cv2.imwrite(str(folder / "d" / f"{number}_depth.png"), depth)
+    camera, (height, width) = folder / "camera.yaml", depths[0].shape
+    camera.write_text(
+        f"depth_unit: mm\nfx: {focal}\nfy: {focal}\ncx: {(width - 1) / 2}\n"
+        f"cy: {(height - 1) / 2}\nwidth: {width}\nheight: {height}\n"
+    )
+    return folder / "d", "--camera", camera
+
+
+def block(table: int = 700) -> np.ndarray:
+    """A small box on a table, whose distance is given in millimetres."""
+    depth = np.full((128, 128), table, np.uint16)
+    depth[64:77, 54:67] = table - 50
+    return depth
+
+
 def test_a_folder_is_watched_frame_by_frame(run, frames: Path, toy_model: ToyModel, tmp_path: Path):
     out, pictures = tmp_path / "out.jsonl", tmp_path / "pictures"
     status, text, err = run(
@@ -81,18 +101,10 @@ def test_with_a_gripper_there_are_poses_or_reasons(
     monkeypatch.setattr(
         Detector, "run", lambda *words, **how: told.append(how["focal"]) or plain(*words, **how)
     )
-    folder, camera = tmp_path / "d", tmp_path / "camera.yaml"
-    folder.mkdir()
-    for number, known in enumerate((True, False)):
-        depth = np.full((128, 128), 700, np.uint16)
-        depth[64:77, 54:67] = 650
-        if not known:
-            depth[:, 62:] = 0
-        cv2.imwrite(str(folder / f"{number}_depth.png"), depth)
-    camera.write_text(
-        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
-    )
-    words = ("--model", toy_model(modality="depth"), "--camera", camera, "--gripper", "panda")
+    half_known = block()
+    half_known[:, 62:] = 0
+    folder, *camera = seen_from_above(tmp_path, [block(), half_known], 350)
+    words = ("--model", toy_model(modality="depth"), *camera, "--gripper", "panda")
     status, text, _ = run("watch", folder, *words, "--no-track", "--json")
     first, second = (json.loads(line) for line in text.splitlines())
     assert status == 0
@@ -158,6 +170,7 @@ def test_wrong_input_is_one_line(run, frames: Path, toy_model: ToyModel, tmp_pat
         (("nowhere",), "no such folder or file"),
         ((frames, "--rate", "fast"), "--rate fast"),
         ((frames, "--frames", 0), "--frames is 0"),
+        ((frames, "--clamp"), "--gripper"),
         ((frames, "--steadiness", 1), "steadiness is 1"),
         ((frames, "--steadiness", 0.2, "--no-track"), "--steadiness smooths the grasp that is fol"),
         ((frames, "--rerun", "a.txt"), "NAME.rrd"),
@@ -249,13 +262,7 @@ def test_frames_that_can_all_not_be_used_are_an_error_also_with_a_limit(
 def test_a_detector_with_a_critic_watches_frame_by_frame(run, tmp_path: Path):
     depth = np.full((120, 160), 700, np.uint16)
     depth[50:62, 40:110] = 650
-    (tmp_path / "d").mkdir()
-    cv2.imwrite(str(tmp_path / "d" / "0_depth.png"), depth)
-    camera = tmp_path / "camera.yaml"
-    camera.write_text(
-        "depth_unit: mm\nfx: 150\nfy: 150\ncx: 79.5\ncy: 59.5\nwidth: 160\nheight: 120\n"
-    )
-    words = ("watch", tmp_path / "d", "--model", "prop_gqcnn", "--camera", camera)
+    words = ("watch", *seen_from_above(tmp_path, [depth], 150), "--model", "prop_gqcnn")
     assert "--no-track" in complaint(run(*words))
     status, text, err = run(*words, "--no-track", "--json")
     assert status == 0, err
@@ -267,37 +274,21 @@ def test_a_detector_with_a_critic_watches_frame_by_frame(run, tmp_path: Path):
 def test_a_critic_behind_a_model_says_what_it_says_to_detect(
     run, toy_model: ToyModel, tmp_path: Path, behind: tuple[str, ...]
 ):
-    depth = np.full((128, 128), 700, np.uint16)
-    depth[64:77, 54:67] = 650
-    (tmp_path / "d").mkdir()
-    cv2.imwrite(str(tmp_path / "d" / "0_depth.png"), depth)
-    camera = tmp_path / "camera.yaml"
-    camera.write_text(
-        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
-    )
-    words = ("--model", toy_model(modality="depth"), "--camera", camera, "--top", 3, *behind)
-    assert "a critic judges each" in complaint(run("watch", tmp_path / "d", *words))
-    status, text, err = run("watch", tmp_path / "d", *words, "--no-track", "--json")
+    folder, *camera = seen_from_above(tmp_path, [block()], 350)
+    words = ("--model", toy_model(modality="depth"), *camera, "--top", 3, *behind)
+    assert "a critic judges each" in complaint(run("watch", folder, *words))
+    status, text, err = run("watch", folder, *words, "--no-track", "--json")
     assert status == 0, err
-    _, theirs, _ = run("detect", "--depth", tmp_path / "d", *words, "--json")
+    _, theirs, _ = run("detect", "--depth", folder, *words, "--json")
     (there,) = json.loads(theirs)
     assert json.loads(text)["grasps"] == there["grasps"] and there["grasps"]
     assert "nothing asks it" in complaint(
-        run("watch", tmp_path / "d", "--critic", "gqcnn_light-generated-depth")
+        run("watch", folder, "--critic", "gqcnn_light-generated-depth")
     )
 
 
 def test_a_camera_at_another_height_is_told_once(run, toy_model: ToyModel, tmp_path: Path):
-    (tmp_path / "d").mkdir()
-    for number in range(3):
-        depth = np.full((128, 128), 4000, np.uint16)
-        depth[64:77, 54:67] = 3950
-        cv2.imwrite(str(tmp_path / "d" / f"{number}_depth.png"), depth)
-    camera = tmp_path / "camera.yaml"
-    camera.write_text(
-        "depth_unit: mm\nfx: 350\nfy: 350\ncx: 63.5\ncy: 63.5\nwidth: 128\nheight: 128\n"
-    )
-    words = ("watch", tmp_path / "d", "--camera", camera, "--model")
+    words = ("watch", *seen_from_above(tmp_path, [block(4000)] * 3, 350), "--model")
     status, _, err = run(*words, "graspling_s-generated-depth")
     assert status == 0 and err.count("the camera is 4.00 m above the table") == 1
     assert "above the table" not in run(*words, toy_model(modality="depth"))[2]

@@ -154,11 +154,14 @@ def detect(options: Detect) -> None:
             results[-1] |= poser.to_dict(poses)
             placed += pose_rows(paths.name, poses)
         rows += grasp_rows(paths.name, detection)
+    for frame in frames:
+        if not frame.alike:
+            warn(f"{frame.rgb} and {frame.depth} are by their names of two frames; is that meant?")
     if detection.unused:
         names = {"rgb": "colour", "depth": "depth"}
         say(
             f"note: {detection.model} does not look at {names[detection.unused[0]]}; "
-            "those images were checked, no more",
+            + ("only the poses do" if placed else "those images were checked, no more"),
             json_target="-",
         )
     write_json(results if many else results[0], options.json)

@@ -115,6 +115,8 @@ def run(options: Watch) -> None:
         raise InputError(
             "--hand-eye says in which frame poses are written: give --gripper and --json"
         )
+    if options.clamp and not options.gripper:
+        raise InputError("--clamp shapes poses: name the --gripper that they are for")
     if options.no_track and options.steadiness != Watch().steadiness:
         raise InputError("--steadiness smooths the grasp that is followed: not with --no-track")
     frame = PoseFrame.of(HandEye.load(options.hand_eye)) if options.hand_eye else PoseFrame()
@@ -266,7 +268,8 @@ def _rate(text: str) -> float | str | None:
 
 
 def _status(answer: Answer, meter: Meter, dropped: int) -> str:
-    line = f"{meter.rate:5.1f} frames/s  {meter.latency():5.1f} ms  {dropped} dropped  "
+    latency = f"{meter.latency():5.1f} ms  " if meter.frames > meter.faults else ""
+    line = f"{meter.rate:5.1f} frames/s  {latency}{dropped} dropped  "
     if answer.tracked is None:
         return f"{line}frame {answer.frame.name} cannot be used"
     if not len(answer.tracked.grasps):

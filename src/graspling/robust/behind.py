@@ -45,8 +45,8 @@ class ReRanked(RobustDetector):
         """See :meth:`RobustDetector.run`."""
         if depth is None or not how.get("focal"):
             raise InputError(
-                "re-ranking needs a depth image and the camera's focal length in pixels: give "
-                "--depth and --camera FILE with fx, or focal="
+                "a critic needs a depth image and the camera's focal length in pixels: frames with "
+                "depth, and --camera FILE with fx (in Python focal=)"
             )
         top, threshold = check_top(how.pop("top", 1)), how.pop("threshold", None)
         focal = float(how.pop("focal"))

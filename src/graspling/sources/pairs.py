@@ -43,6 +43,15 @@ class FramePaths:
         assert path is not None
         return path.stem
 
+    @property
+    def alike(self) -> bool:
+        """False where both names say that they are colour and depth, but of different frames."""
+        keys = set()
+        for path, mark in ((self.rgb, _COLOUR_MARK), (self.depth, _DEPTH_MARK)):
+            if path is not None and mark.search(path.stem):
+                keys.add(_key(path, mark))
+        return len(keys - {""}) < 2
+
     def to_dict(self) -> dict[str, str | None]:
         """For JSON."""
         files = {"rgb": self.rgb, "depth": self.depth}
