@@ -179,6 +179,7 @@ def test_unknown_keys_are_warned_of_in_one_line() -> None:
         ('{"width": 640, "height": 480, "K": [1, 2]}', "K is not a list of 9 numbers"),
         ("[1, 2]", "expected keys and values"),
         ("a: [1,\nb: }", "neither JSON nor YAML"),
+        ('{"fx": 600\n "fy": 600}', "broken JSON: Expecting ',' delimiter: line 2 column 2"),
         ("width: 2026-13-45", "neither JSON nor YAML"),
         ("[" * 100_000, "neither JSON nor YAML"),
         (json.dumps(BERKELEY | {"_fx": 10**400}), "expected above 0"),

@@ -32,6 +32,7 @@ _READ = {
     "binning_y", "roi",
 }  # fmt: skip
 
+_JSON = re.compile(r'\s*\{\s*"')  # how it begins, as no YAML that people write does
 _WIDEST = 20  # widths of an image in a focal length, far beyond any lens
 _LONGEST = 57  # focal lengths in widths of an image: it shows less than a degree
 
@@ -53,11 +54,17 @@ def read_document(path: str | Path, what: str = "camera file") -> Any:
         raise InputError(f"cannot read the {what} {path}: {reason}") from None
     try:
         return json.loads(text)  # first: YAML 1.1 takes 5e2 for a word
-    except (ValueError, RecursionError):
-        pass
+    except (ValueError, RecursionError) as error:
+        broken = error
     if re.search(r"^\s*PPX:\s", text, re.MULTILINE):
         return _listing(text, path)
-    return parse_yaml(text, f"{what} {path}: neither JSON nor YAML", first=True)
+    try:
+        return parse_yaml(text, f"{what} {path}: neither JSON nor YAML", first=True)
+    except InputError:
+        if not _JSON.match(text):
+            raise
+        # YAML's words for it would confuse
+        raise InputError(f"{what} {path}: broken JSON: {broken}") from None
 
 
 def parse_yaml(text: str, complaint: str, *, first: bool = False) -> Any:
