@@ -50,7 +50,7 @@ class Joined(Dataset):
             self.height_range = min(low for low, _ in heights), max(high for _, high in heights)
         # an object that two parts of one kind call alike is the same one, as procedural ones are
         self.objects = tied(
-            {f"{k}/{i}": names for k, part in named for i, names in _contents(part).items()},
+            contents_of(self),
             {f"{k}/{i}": f"{k}/{name}" for k, part in named for i, name in part.objects.items()},
         )
 
@@ -93,8 +93,7 @@ class Joined(Dataset):
     @property
     def object_count(self) -> int:
         """Objects that are shown; ``objects`` holds what keeps images with common ones together."""
-        shown = (names for part in self.parts for names in _contents(part).values())
-        return len({name for names in shown for name in names})
+        return len({name for names in contents_of(self).values() for name in names})
 
     @property
     def split_files(self) -> dict[str, Path]:
@@ -102,11 +101,14 @@ class Joined(Dataset):
         return {}
 
 
-def _contents(part: Dataset) -> dict[str, list[str]]:
-    """What each frame shows: objects, named with the kind of their data."""
-    shown = {i: (name,) for i, name in part.objects.items()}
-    found = part.contents if isinstance(part, Generated) else shown
-    return {i: [f"{part.kind} {name}" for name in names] for i, names in found.items()}
+def contents_of(dataset: Dataset) -> dict[str, list[str]]:
+    """What each frame shows, where it is known: objects, named with the kind of their data."""
+    if isinstance(dataset, Joined):
+        named = enumerate(dataset.parts)
+        return {f"{k}/{i}": shown for k, part in named for i, shown in contents_of(part).items()}
+    alone = {i: (name,) for i, name in dataset.objects.items()}
+    found = dataset.contents if isinstance(dataset, Generated) else alone
+    return {i: [f"{dataset.kind} {name}" for name in names] for i, names in found.items()}
 
 
 def parts_of(dataset: Dataset) -> list[Dataset]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graspling.datasets import open_dataset, specs_of
-from graspling.datasets.joined import parts_of
+from graspling.datasets.joined import contents_of, parts_of
 from graspling.datasets.sample import Dataset
 from graspling.datasets.splits import Splits, label_fraction
 from graspling.errors import InputError
@@ -61,14 +61,14 @@ def preparation_of(recipe: Recipe) -> Preparation:
 
 
 def kept_apart(dataset: Dataset, recipe: Recipe) -> set[str]:
-    """Objects that training must not see: those of the validation and test parts, in a split whose
-    training part shows none of them."""
+    """Objects that training must not see, as :func:`graspling.datasets.joined.contents_of` names
+    them: those of the validation and test parts, in a split whose training part shows none of
+    them."""
     if recipe.split in ("", "all"):
         return set()
-    fold = dataset.split(recipe.split).fold(recipe.fold)
+    fold, shown = dataset.split(recipe.split).fold(recipe.fold), contents_of(dataset)
     seen, judged = (
-        {dataset.objects[i] for i in ids if i in dataset.objects}
-        for ids in (fold.train, fold.val + fold.test)
+        {name for i in ids for name in shown.get(i, ())} for ids in (fold.train, fold.val + fold.test)
     )
     return judged if seen.isdisjoint(judged) else set()
 

@@ -192,6 +192,25 @@ def test_objects_that_a_fold_keeps_apart_are_not_seen_without_labels_either(
             assert found == expected, further
 
 
+def test_objects_kept_apart_are_not_seen_in_other_data_either(bars: str, tmp_path: Path) -> None:
+    """Of the same kind, which calls them by the same names, as procedural objects are."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder, step in ((own, 2), (other, 1)):
+        shutil.copytree(bars.partition(":")[2].split(",")[0], folder)
+        rows = [f"{number:04d},thing-{number // step % 12}" for number in range(30)]
+        (folder / "objects.csv").write_text("\n".join(["id,object", *rows]) + "\n")
+    spec, further = f"cornell:{own},depth=none", f"cornell:{other},depth=none"
+    shown = open_dataset(further).objects
+    dataset = open_dataset(spec)
+    for name in ("object-wise", "image-wise"):
+        fold = dataset.split(name).fold(0)
+        judged = {dataset.objects[i] for i in fold.val + fold.test if name == "object-wise"}
+        recipe = semi(spec, split=name, unlabelled=(further,), fraction=1)
+        found = {shown[i] for _, i in make_pool(recipe, dataset, ()).items}
+        assert found == {f"thing-{number}" for number in range(6)} - judged
+        assert 0 < len(found) and (len(found) < 6) == (name == "object-wise")
+
+
 def test_the_teacher_may_see_images_as_they_are(bars: str) -> None:
     """However strongly the labelled ones are changed, and the student's view of the others."""
     dataset, turned = open_dataset(bars), Augmentation(rotation_deg=180, brightness=0.4)

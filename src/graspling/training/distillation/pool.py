@@ -14,7 +14,7 @@ from pathlib import Path
 from graspling.card import TrainedOn
 from graspling.datasets import DATASETS, open_dataset
 from graspling.datasets.frames import Frames
-from graspling.datasets.joined import parts_of
+from graspling.datasets.joined import contents_of, parts_of
 from graspling.datasets.sample import Dataset
 from graspling.errors import InputError
 from graspling.image import Preparation
@@ -68,8 +68,8 @@ def open_pool(
 
     Of another data set its frames without labels count, or all of them where each has labels; of
     the run's own data set, a copy of it included, only the ``rest`` and the frames without labels,
-    never a validation or test image, under whatever name its folder is given, and none of an object
-    that is kept ``apart``.
+    never a validation or test image, under whatever name its folder is given; and of both none that
+    shows an object that is kept ``apart``.
 
     Args:
         dataset: that the run trains on.
@@ -79,7 +79,8 @@ def open_pool(
         preparation: of the images for the networks. Those of folders of frames are all tried, of
             other data sets the first one, so that what cannot be used is told now and not in the
             middle of a run.
-        apart: objects of the run's own data that it must not see.
+        apart: objects that the run must not see, as ``contents_of`` names them: those of other
+            data of the same kind that have the same name are the same, as procedural ones are.
 
     Raises:
         InputError: a data set or folder without images, or with images that cannot be used.
@@ -87,8 +88,7 @@ def open_pool(
     items = [(dataset, sample_id) for sample_id in rest]
     known = {mark for part in parts_of(dataset) for mark in _marks(part)}
     labelled = _files(dataset, dataset.ids) if further else set()
-    hidden = [i for i in dataset.unlabelled_ids if dataset.objects.get(i) in apart]
-    forbidden = _files(dataset, hidden)
+    forbidden = _files(dataset, [i for i in dataset.unlabelled_ids if i in _showing(dataset, apart)])
     for number, name in enumerate(further):
         if name in further[:number]:
             raise InputError(f"--unlabelled {name}: given twice; once is enough")
@@ -97,12 +97,16 @@ def open_pool(
         if known.isdisjoint(mark for part in parts_of(other) for mark in _marks(part)):
             # of images that are read in another way files tell which are the run's own
             ids = tuple(i for i in ids or other.ids if labelled.isdisjoint(_files(other, [i])))
-        if forbidden:
-            ids = tuple(i for i in ids if forbidden.isdisjoint(_files(other, [i])))
+        if apart:
+            refused = _showing(other, apart)
+            ids = tuple(
+                i for i in ids if i not in refused and forbidden.isdisjoint(_files(other, [i]))
+            )
         if not ids:
             raise InputError(
-                f"--unlabelled {name}: no frame without labels in it; give other images than those "
-                "that are trained on"
+                f"--unlabelled {name}: no frame without labels in it"
+                + (" that shows none of the objects to be judged" if apart else "")
+                + "; give other images than those that are trained on"
             )
         _look(other, ids if other.kind == Frames.kind else ids[:1], name, preparation)
         items += [(other, sample_id) for sample_id in ids]
@@ -113,6 +117,11 @@ def _marks(dataset: Dataset) -> list[tuple[str, str]]:
     """By which a data set is known again: its place, and what it holds, wherever it lies."""
     place = (dataset.kind, str(dataset.root.resolve()))
     return [place, ("identity", dataset.identity)] if dataset.identity else [place]
+
+
+def _showing(dataset: Dataset, objects: Collection[str]) -> set[str]:
+    """The ids whose frames show one of the objects, as far as that is known."""
+    return {i for i, shown in contents_of(dataset).items() if not set(shown).isdisjoint(objects)}
 
 
 def _files(dataset: Dataset, ids: Sequence[str]) -> set[Path]:
