@@ -22,8 +22,9 @@ from graspling.datasets import open_dataset  # noqa: E402
 from graspling.datasets.records import Sample  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
 from graspling.image import Modality, Preparation  # noqa: E402
-from graspling.maps import Decoding, Encoding  # noqa: E402
+from graspling.maps import Decoding, Encoding, encode  # noqa: E402
 from graspling.networks import build  # noqa: E402
+from graspling.networks.base import GraspNetwork  # noqa: E402
 from graspling.training import loop, optimise, validation  # noqa: E402
 from graspling.training.checkpoint import (  # noqa: E402
     initialise,
@@ -119,6 +120,29 @@ def test_validation_leaves_images_out_whose_labels_cannot_be_read(bars: str) -> 
     ids = list(dataset.ids[:3])
     assert found(ids) == found([*ids, f"un{ids[0]}"])
     assert found([f"un{ids[0]}"]).n == 0
+
+
+def test_validation_looks_for_grasps_where_the_detector_does(bars: str) -> None:
+    """Not in the bars that a letterbox adds, however good they look there."""
+    dataset = open_dataset(bars)
+    sample = dataset[dataset.ids[0]]
+    assert sample.grasps is not None
+    preparation = Preparation(modality="rgb", size=64, crop="letterbox")
+    affine = preparation(sample.rgb, None).affine
+    maps = encode(sample.grasps.transform(affine), 64, 64).maps
+    maps[0] *= 0.8
+    maps[0, :3] = maps[0, -3:] = 1.0
+
+    class Says(GraspNetwork):
+        def __init__(self) -> None:
+            super().__init__(3)
+            self.answer = torch.nn.Parameter(torch.from_numpy(maps)[None])
+
+        def maps(self, image: torch.Tensor) -> torch.Tensor:
+            return self.answer
+
+    how = (preparation, Decoding(), GraspLoss(LossSettings()), Encoding())
+    assert validation.validate(Says(), dataset, dataset.ids[:1], *how).accuracy == 1
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ class TwoViews:
         weak: (M, C, S, S) float32, what the teacher sees.
         strong: (M, C, S, S) float32, what the student sees.
         turn: (M, 2, 3) float32: pixels of the weak view to pixels of the strong one.
+        allowed: (S, S) bool, where a centre may lie in the weak view; None: everywhere.
         truth: the labels in pixels of the weak view where they are known, for the log alone.
         jaw_rules: by which each image is judged.
         epoch: of the run.
@@ -86,6 +87,7 @@ class TwoViews:
     weak: Tensor
     strong: Tensor
     turn: Tensor
+    allowed: tuple[NDArray[np.bool_] | None, ...]
     truth: tuple[Grasps | None, ...]
     jaw_rules: tuple[JawRule, ...]
     epoch: int

@@ -68,7 +68,8 @@ def kept_apart(dataset: Dataset, recipe: Recipe) -> set[str]:
         return set()
     fold, shown = dataset.split(recipe.split).fold(recipe.fold), contents_of(dataset)
     seen, judged = (
-        {name for i in ids for name in shown.get(i, ())} for ids in (fold.train, fold.val + fold.test)
+        {name for i in ids for name in shown.get(i, ())}
+        for ids in (fold.train, fold.val + fold.test)
     )
     return judged if seen.isdisjoint(judged) else set()
 

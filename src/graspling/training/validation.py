@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from graspling.datasets.sample import Dataset
 from graspling.evaluation.rectangle import correct
+from graspling.grasps import Grasps
 from graspling.image import Preparation, Prepared
 from graspling.maps import Decoding, Encoding, decode
 from graspling.networks.base import GraspNetwork
@@ -49,6 +50,13 @@ def predict(network: GraspNetwork, prepared: Prepared) -> tuple[torch.Tensor, ND
     return raw, network.ranges(raw)[0].cpu().numpy()
 
 
+def best_grasp(maps: NDArray[np.float32], prepared: Prepared, decoding: Decoding) -> Grasps:
+    """The best grasp in the maps (4, S, S) of an image, in pixels of its frame, as the detector
+    finds it: not in the bars that a letterbox adds. Possibly none."""
+    found = decode(maps, top=1, mask=prepared.mask, decoding=decoding)
+    return found.transform(prepared.inverse)
+
+
 @torch.no_grad()
 def validate(
     network: GraspNetwork,
@@ -76,7 +84,7 @@ def validate(
         arrays = (target.maps, target.inside, target.ignored)
         on_device = (torch.from_numpy(a)[None].to(raw.device) for a in arrays)
         losses.append(criterion(raw, network.activate(raw), *on_device)[0].item())
-        best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
+        best = best_grasp(maps, prepared, decoding)
         judged += len(labels) > 0
         if correct(best, labels, jaw=dataset.jaw_rule).any():
             right.append(float(best.quality[0]))
@@ -103,7 +111,7 @@ def picture(
         sample = dataset[sample_id]
         prepared = preparation(sample.rgb, sample.depth, focal=sample.focal)
         _, maps = predict(network, prepared)
-        best = decode(maps, top=1, decoding=decoding).transform(prepared.inverse)
+        best = best_grasp(maps, prepared, decoding)
         tiles.append(dataset.plot(sample, best))
         captions.append(sample_id)
     write_picture(path, sheet(tiles, captions, columns=4))

@@ -208,7 +208,7 @@ def test_objects_kept_apart_are_not_seen_in_other_data_either(bars: str, tmp_pat
         recipe = semi(spec, split=name, unlabelled=(further,), fraction=1)
         found = {shown[i] for _, i in make_pool(recipe, dataset, ()).items}
         assert found == {f"thing-{number}" for number in range(6)} - judged
-        assert 0 < len(found) and (len(found) < 6) == (name == "object-wise")
+        assert len(found) > 0 and (len(found) < 6) == (name == "object-wise")
 
 
 def test_the_teacher_may_see_images_as_they_are(bars: str) -> None:

@@ -74,12 +74,13 @@ def lesson(teacher: GraspNetwork, **settings: float) -> SemiSupervision:
     return SemiSupervision(chosen, teacher, Decoding(), criterion, "fp32")
 
 
-def free_images(truth: tuple[Grasps | None, ...]) -> TwoViews:
+def free_images(truth: tuple[Grasps | None, ...], allowed: np.ndarray | None = None) -> TwoViews:
     count = len(truth)
     image = torch.arange(count, dtype=torch.float32)[:, None, None, None]
     image = image.expand(count, 3, SIDE, SIDE).clone()
     turn = torch.eye(2, 3).expand(count, 2, 3).clone()
-    return TwoViews(image, image + 100, turn, truth, ("half",) * count, 0)
+    where = (allowed,) * count
+    return TwoViews(image, image + 100, turn, where, truth, ("half",) * count, 0)
 
 
 def labelled(count: int) -> Batch:
@@ -109,6 +110,14 @@ def test_the_filter_accepts_what_the_teacher_is_sure_of_and_counts_what_is_right
     assert semi.summary(means)["agreement"] == pytest.approx(1 / 2)
     unknown = semi.pseudo_labels(free_images((None, None, None)))[2]
     assert "agreement" not in semi.summary({k: float(v) for k, v in unknown.items()})
+
+
+def test_a_grasp_in_the_bars_of_a_letterbox_is_no_pseudo_label() -> None:
+    semi = lesson(Fixed(answers()), confidence=0.5)
+    allowed = np.ones((SIDE, SIDE), bool)
+    allowed[:40] = False  # GRASP lies there
+    _, accepted, _ = semi.pseudo_labels(free_images((GRASP,) * 3, allowed))
+    assert not accepted.any()
 
 
 def test_without_mixup_labelled_come_first_and_rejected_are_left_out() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from graspling.card import TrainedOn
 from graspling.datasets.augment import Augmentation, generator
 from graspling.datasets.sample import Sample
+from graspling.image import Prepared
 from graspling.resample import compose
 from graspling.training.batches import Batch, Batches, TwoViews
 from graspling.training.distillation.pool import Pool
@@ -59,7 +60,7 @@ class MixedBatches(Batches):
         chosen = [int(i) for i in rng.choice(len(self.pool), self.count, replace=False)]
         if self.strong is not None:
             return dataclasses.replace(batch, two_views=self.two_views(chosen, number))
-        images = [self._weak(i, batch.view)[1] for i in chosen]
+        images = [self._weak(i, batch.view)[1].tensor for i in chosen]
         image = torch.cat([batch.image, torch.from_numpy(np.stack(images))])
         blank = [t.new_zeros((len(images), *t.shape[1:])) for t in (batch.target, batch.inside)]
         return dataclasses.replace(
@@ -74,34 +75,35 @@ class MixedBatches(Batches):
     def two_views(self, chosen: Sequence[int], number: int) -> TwoViews:
         """Two views of each image: the strong one is changed on top of the weak one."""
         assert self.strong is not None
-        weak, strong, turns, truths, rules = [], [], [], [], []
+        weak, strong, turns, allowed, truths, rules = [], [], [], [], [], []
         for i in chosen:
-            sample, tensor, extra, affine, hidden = self._weak(i, number)
+            sample, seen, extra, hidden = self._weak(i, number)
             name = zlib.crc32(self.pool.name(i).encode())
             rng = np.random.default_rng([self.seed, number, name, _STRONG])
             changed, geometry = _bearable(self.strong, sample)(sample, rng)
             both = compose(geometry, extra)
             focal = None if hidden else changed.focal
             prepared = self.preparation(changed.rgb, changed.depth, extra=both, focal=focal)
-            weak.append(tensor)
+            weak.append(seen.tensor)
             strong.append(prepared.tensor)
-            turns.append(between(affine, prepared.affine))
-            truths.append(None if sample.grasps is None else sample.grasps.transform(affine))
+            turns.append(between(seen.affine, prepared.affine))
+            allowed.append(seen.mask)
+            grasps = sample.grasps
+            truths.append(None if grasps is None else grasps.transform(seen.affine))
             rules.append(self.pool.items[i][0].jaw_rule)
         return TwoViews(
             weak=torch.from_numpy(np.stack(weak)),
             strong=torch.from_numpy(np.stack(strong)),
             turn=torch.from_numpy(np.stack(turns).astype(np.float32)),
+            allowed=tuple(allowed),
             truth=tuple(truths),
             jaw_rules=tuple(rules),
             epoch=number // self.passes,
         )
 
-    def _weak(
-        self, i: int, view: int
-    ) -> tuple[Sample, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64], bool]:
-        """The sample and input, weakly augmented; the affine frame -> frame of the augmentation and
-        that from the frame to the input; whether the focal length was hidden."""
+    def _weak(self, i: int, view: int) -> tuple[Sample, Prepared, NDArray[np.float64], bool]:
+        """The sample and input, weakly augmented; the affine frame -> frame of the augmentation;
+        whether the focal length was hidden."""
         dataset, sample_id = self.pool.items[i]
         sample = dataset[sample_id]
         rng = generator(self.seed, view, self.pool.name(i))
@@ -109,7 +111,7 @@ class MixedBatches(Batches):
         hidden = bool(rng.random() < self.hidden_focal)
         focal = None if hidden else sample.focal
         prepared = self.preparation(sample.rgb, sample.depth, extra=extra, focal=focal)
-        return sample, prepared.tensor, extra, prepared.affine, hidden
+        return sample, prepared, extra, hidden
 
 
 def _bearable(augmentation: Augmentation, sample: Sample) -> Augmentation:

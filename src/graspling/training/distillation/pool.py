@@ -88,7 +88,9 @@ def open_pool(
     items = [(dataset, sample_id) for sample_id in rest]
     known = {mark for part in parts_of(dataset) for mark in _marks(part)}
     labelled = _files(dataset, dataset.ids) if further else set()
-    forbidden = _files(dataset, [i for i in dataset.unlabelled_ids if i in _showing(dataset, apart)])
+    forbidden = _files(
+        dataset, [i for i in dataset.unlabelled_ids if i in _showing(dataset, apart)]
+    )
     for number, name in enumerate(further):
         if name in further[:number]:
             raise InputError(f"--unlabelled {name}: given twice; once is enough")

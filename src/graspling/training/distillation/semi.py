@@ -97,9 +97,9 @@ class SemiSupervision(Lesson):
         self.teacher.train(was)
         accepted = []
         known = right = 0
-        labels = zip(maps.cpu().numpy(), views.truth, views.jaw_rules, strict=True)
-        for said, truth, rule in labels:
-            best = decode(said, top=1, decoding=self.decoding)
+        known_of = (views.allowed, views.truth, views.jaw_rules)
+        for said, allowed, truth, rule in zip(maps.cpu().numpy(), *known_of, strict=True):
+            best = decode(said, top=1, mask=allowed, decoding=self.decoding)
             sure = len(best) > 0 and float(best.quality[0]) > self.settings.confidence
             accepted.append(sure)
             if sure and truth is not None and len(truth):
