@@ -23,7 +23,7 @@ from asked import agree, asked, keep
 
 from graspling.datasets import open_dataset
 from graspling.detector import load
-from graspling.evaluation.intervals import Difference, paired_bootstrap, wilson
+from graspling.evaluation.intervals import Difference, mean_interval, paired_bootstrap, wilson
 from graspling.files import write_text
 from graspling.networks import build
 from graspling.training.batches import Batch
@@ -322,9 +322,8 @@ def accuracy(shares: Sequence[float], objects: Sequence[str]) -> str:
     interval: Wilson's where each is right or wrong, over objects where runs differ."""
     if set(shares) <= {0.0, 1.0}:
         return share(round(sum(shares)), len(shares))
-    found = paired_bootstrap([0.0] * len(shares), shares, objects)
-    low, high = (100 * limit for limit in found.interval)
-    return f"{100 * found.difference:.1f} ({low:.1f}-{high:.1f})"
+    low, high = (100 * limit for limit in mean_interval(shares, objects))
+    return f"{100 * statistics.mean(shares):.1f} ({low:.1f}-{high:.1f})"
 
 
 def points(difference: Difference) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graspling.errors import InputError
-from graspling.evaluation.intervals import paired_bootstrap, wilson
+from graspling.evaluation.intervals import mean_interval, paired_bootstrap, wilson
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,43 @@ def test_columns_of_different_lengths_are_refused():
         paired_bootstrap([1, 0], [1, 0], ["a"])
     with pytest.raises(InputError):
         paired_bootstrap([], [], [])
+
+
+def test_the_interval_of_a_share_resamples_objects():
+    # ten objects of which five always succeed: twenty attempts each say no more than one
+    won = [True] * 100 + [False] * 100
+    low, high = mean_interval(won, [n // 20 for n in range(200)])
+    assert low < 0.25 and high > 0.75
+    # objects that are all different say what Wilson says of as many
+    won = np.arange(300) % 10 > 0
+    assert mean_interval(won, range(300)) == pytest.approx(wilson(270, 300), abs=0.01)
+    # nothing to resample
+    assert mean_interval([True] * 40, ["a"] * 40) == wilson(40, 40)
+    assert mean_interval([True] * 40, range(40)) == wilson(40, 40)
+
+
+@pytest.mark.parametrize("objects", [2, 3, 5])
+def test_the_interval_of_a_share_of_few_objects_knows_no_differences(objects):
+    """A test of differences has to hold 0 for so few objects; a share does not."""
+    rng = np.random.default_rng(objects)
+    won = rng.random(objects * 20) < 0.92
+    low, high = mean_interval(won, np.repeat(range(objects), 20).tolist())
+    assert 0 <= low <= won.mean() <= high <= 1
+    assert low > (0.7 if objects == 5 else 0)
+
+
+@pytest.mark.parametrize("objects", [8, 40])
+def test_the_interval_of_a_share_holds_the_truth_nearly_always(objects):
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(300):
+        each = rng.beta(6, 2, size=objects)  # mean 3/4, objects of different difficulty
+        won = rng.random((objects, 5)) < each[:, None]
+        low, high = mean_interval(won.ravel(), np.repeat(range(objects), 5).tolist(), repeats=500)
+        held += low <= 0.75 <= high
+    assert 0.91 <= held / 300 <= 0.99
+
+
+def test_scores_beyond_0_and_1_are_no_shares():
+    with pytest.raises(InputError, match="scores from 0 to 92; expected 0 to 1"):
+        mean_interval([0, 92], [0, 1])

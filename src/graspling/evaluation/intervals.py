@@ -7,9 +7,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from graspling.errors import InputError
+
+Floats = NDArray[np.float64]
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -101,24 +103,8 @@ def paired_bootstrap(
     Raises:
         InputError: no images, columns of different lengths, no repeats or a seed below 0.
     """
-    check_bootstrap(repeats, seed)
     gain = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
-    if gain.ndim != 1 or len(gain) == 0 or len(gain) != len(objects):
-        raise InputError(
-            f"paired bootstrap: {gain.shape} scores for {len(objects)} images; expected one each"
-        )
-    names = {name: row for row, name in enumerate(dict.fromkeys(objects))}
-    rows = np.array([names[name] for name in objects])
-    sums = np.bincount(rows, weights=gain)
-    sizes = np.bincount(rows).astype(np.float64)
-    generator = np.random.default_rng(seed)
-    means = np.empty(repeats)
-    # Percentiles of few objects are too narrow: "expanded" ones (Hesterberg 2015, section 4.5.1).
-    wider = _student95(len(sums) - 1) / _Z95 * math.sqrt(len(sums) / max(len(sums) - 1, 1))
-    for start in range(0, repeats, 1000):  # in blocks: memory stays small with many objects
-        drawn = generator.integers(0, len(sums), size=(min(1000, repeats - start), len(sums)))
-        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    means += (wider - 1) * (means - gain.mean())
+    sums, means = _resampled(gain, objects, repeats, seed)
     # Tiny sums of opposite signs must count as 0 on both sides.
     means[np.abs(means) < 1e-12] = 0.0
     low, high = map(float, np.quantile(means, [0.025, 0.975]))
@@ -139,3 +125,52 @@ def paired_bootstrap(
         n=len(gain),
         n_objects=len(sums),
     )
+
+
+def mean_interval(
+    scores: ArrayLike, objects: Sequence[Hashable], *, repeats: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the mean of scores in [0, 1], (low, high) in [0, 1], by bootstrap over
+    objects, widened for few of them; Wilson's where resampling says nothing (one object, or all
+    scores alike).
+
+    Args:
+        scores: (N,) verdicts, or in how many runs an image is right.
+        objects, repeats, seed: as for :func:`paired_bootstrap`.
+
+    Raises:
+        InputError: as :func:`paired_bootstrap`, or a score beyond [0, 1].
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if len(values) and not _within_0_and_1(values):
+        raise InputError(f"scores from {values.min():g} to {values.max():g}; expected 0 to 1")
+    _, means = _resampled(values, objects, repeats, seed)
+    if len(set(objects)) == 1 or np.ptp(values) == 0:
+        return wilson(round(float(values.sum())), len(values))
+    low, high = map(float, np.quantile(means, [0.025, 0.975]))
+    return max(low, 0.0), min(high, 1.0)
+
+
+def _resampled(
+    values: Floats, objects: Sequence[Hashable], repeats: int, seed: int
+) -> tuple[Floats, Floats]:
+    """The sum of each object's values, and (repeats,) means over objects drawn anew, spread as few
+    objects ask for."""
+    check_bootstrap(repeats, seed)
+    if values.ndim != 1 or len(values) == 0 or len(values) != len(objects):
+        raise InputError(
+            f"bootstrap: {values.shape} scores for {len(objects)} images; expected one each"
+        )
+    names = {name: row for row, name in enumerate(dict.fromkeys(objects))}
+    rows = np.array([names[name] for name in objects])
+    sums: Floats = np.bincount(rows, weights=values).astype(np.float64)
+    sizes = np.bincount(rows).astype(np.float64)
+    generator = np.random.default_rng(seed)
+    means = np.empty(repeats)
+    # Percentiles of few objects are too narrow: "expanded" ones (Hesterberg 2015, section 4.5.1).
+    wider = _student95(len(sums) - 1) / _Z95 * math.sqrt(len(sums) / max(len(sums) - 1, 1))
+    for start in range(0, repeats, 1000):  # in blocks: memory stays small with many objects
+        drawn = generator.integers(0, len(sums), size=(min(1000, repeats - start), len(sums)))
+        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    means += (wider - 1) * (means - values.mean())
+    return sums, means

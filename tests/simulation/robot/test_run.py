@@ -16,14 +16,21 @@ from graspling.errors import InputError
 
 pytest.importorskip("mujoco", reason="the robot needs MuJoCo: pip install 'graspling[sim]'")
 
+from graspling.evaluation.intervals import wilson  # noqa: E402
 from graspling.grasps import Grasps  # noqa: E402
 from graspling.simulation.canvas import gl_context  # noqa: E402
+from graspling.simulation.robot import run  # noqa: E402
 from graspling.simulation.robot.cell import Cell  # noqa: E402
 from graspling.simulation.robot.looking import LookSettings, RobotCamera  # noqa: E402
 from graspling.simulation.robot.pick import CAUSES, Outcome  # noqa: E402
-from graspling.simulation.robot.run import Result, interval, simulate  # noqa: E402
+from graspling.simulation.robot.run import Result, simulate  # noqa: E402
 from graspling.simulation.robot.settings import Settings  # noqa: E402
-from graspling.simulation.robot.trials import Attempt, TrialMaker, on_image  # noqa: E402
+from graspling.simulation.robot.trials import (  # noqa: E402
+    Attempt,
+    TrialMaker,
+    TrialRecord,
+    on_image,
+)
 from graspling.simulation.scene import Scene  # noqa: E402
 
 ORACLE = Settings("oracle", poses=1, look=LookSettings(noise=0))
@@ -176,7 +183,8 @@ def test_summary_counts() -> None:
         return Attempt(name, outcome, 1.0)
 
     rows = [("a", ""), ("a", "dropped"), ("b", ""), ("", "no grasp"), ("b", "slipped")]
-    result = Result([attempt(*row) for row in rows], objects=4, cleared=2, trials=2, seconds=2.0)
+    attempts, units = [attempt(*row) for row in rows], ["a", "a", "b", "table 1", "b"]
+    result = Result(attempts, units, objects=4, cleared=2, trials=2, seconds=2.0)
     found = result.summary()
     assert (found["attempts"], found["successes"], found["success"]) == (5, 2, 0.4)
     assert found["lifted"] == 0.6 and found["cleared"] == 0.5
@@ -186,12 +194,19 @@ def test_summary_counts() -> None:
     assert found["trials_per_second"] == 2.5
 
 
-def test_intervals_resample_objects() -> None:
-    # ten objects of which five always succeed: twenty attempts each say no more than one
-    won = [True] * 100 + [False] * 100
-    low, high = interval(won, [str(n // 20) for n in range(200)])
-    assert low < 0.25 and high > 0.75
-    assert interval([True] * 40, ["a"] * 40) == pytest.approx((0.912, 1.0), abs=1e-3)
+def test_attempts_without_a_target_count_for_their_table_each() -> None:
+    """As one object that always fails they made intervals twice as wide as they are."""
+    outcomes = [Outcome(won, won, "" if won else "no grasp", 0, (), 0.0) for won in (True, False)]
+    result = Result()
+    for number in range(300):
+        won = number % 6 > 0
+        attempt = Attempt(f"thing-{number}" if won else "", outcomes[not won], 1.0)
+        run._take(result, TrialRecord(number, (attempt, attempt), 1, 0, {}), 10_000)
+    assert result.units[:3] == ["table 0", "table 0", "thing-1"]
+    result.attempts, result.units = result.attempts[::2], result.units[::2]
+    found = result.summary()
+    assert found["success"] == pytest.approx(5 / 6)
+    assert found["interval"] == pytest.approx(wilson(250, 300), abs=0.01)
 
 
 def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:

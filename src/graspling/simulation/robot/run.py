@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from graspling.errors import InputError
-from graspling.evaluation.intervals import paired_bootstrap, wilson
+from graspling.evaluation.intervals import mean_interval, wilson
 from graspling.simulation.cluster import on_ray
 from graspling.simulation.pool import local
 from graspling.simulation.robot.film import Film
@@ -29,6 +28,8 @@ class Result:
 
     Attributes:
         attempts: in the order of their trials, exactly as many as were asked for.
+        units: of each attempt, what is resampled for the intervals: the object that was meant; its
+            table where none was.
         objects, cleared: over trials that are complete.
         trials: number of trials (tables), complete or not.
         seconds: wall time; ``stages`` processor time of all workers by stage.
@@ -36,6 +37,7 @@ class Result:
     """
 
     attempts: list[Attempt] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
     objects: int = 0
     cleared: int = 0
     trials: int = 0
@@ -47,7 +49,6 @@ class Result:
         """The numbers for JSON, see docs/simulate.md."""
         won = [attempt.outcome.success for attempt in self.attempts]
         lifted = [attempt.outcome.lifted for attempt in self.attempts]
-        names = [attempt.object for attempt in self.attempts]
         causes = Counter(a.outcome.cause for a in self.attempts if a.outcome.cause)
         by_object: dict[str, dict[str, int]] = {}
         for attempt in self.attempts:
@@ -58,9 +59,9 @@ class Result:
             "attempts": len(won),
             "successes": sum(won),
             "success": sum(won) / len(won),
-            "interval": list(interval(won, names)),
+            "interval": list(mean_interval(won, self.units)),
             "lifted": sum(lifted) / len(lifted),
-            "lifted_interval": list(interval(lifted, names)),
+            "lifted_interval": list(mean_interval(lifted, self.units)),
             "cleared": self.cleared / self.objects if self.objects else None,
             "scenes": self.trials,
             "causes": {cause: causes.get(cause, 0) for cause in CAUSES},
@@ -70,14 +71,6 @@ class Result:
             "stages": {name: round(value, 2) for name, value in self.stages.items()},
             "drawn_again": self.notes,
         }
-
-
-def interval(won: Sequence[bool], objects: Sequence[str]) -> tuple[float, float]:
-    """95 % interval of a share by bootstrap over objects; Wilson's where resampling says nothing
-    (one object, or all attempts alike)."""
-    if len(set(objects)) > 1 and len(set(won)) > 1:
-        return paired_bootstrap(np.zeros(len(won)), won, objects, repeats=4000).interval
-    return wilson(sum(won), len(won))
 
 
 def simulate(
@@ -147,7 +140,9 @@ def film(settings: Settings, attempts: int, path: str) -> None:
 
 def _take(result: Result, record: TrialRecord, wanted: int) -> None:
     room = wanted - len(result.attempts)
-    result.attempts += record.attempts[:room]
+    taken = record.attempts[:room]
+    result.attempts += taken
+    result.units += [attempt.object or f"table {record.number}" for attempt in taken]
     result.trials += 1
     if len(record.attempts) <= room:
         result.objects += record.objects
