@@ -264,6 +264,30 @@ def test_what_a_mask_hides_is_missing_and_a_gripper_may_be_named() -> None:
         grasps.to_poses(depth, CAMERA, "tongs")
 
 
+@pytest.mark.parametrize("tilt_deg", [0, 10, 20, 30])
+def test_the_given_table_is_kept_however_wide_the_gripper_opens(tilt_deg: int) -> None:
+    """On a tilted table of glass, under which depth sees the floor, a finger that stands further
+    out downhill is nearer to it."""
+    tilt, asked, top = np.radians(tilt_deg), 0.036, 0.55
+    normal = np.array([np.sin(tilt), 0, -np.cos(tilt)])
+    table, floor = (Plane.of((*normal, -z * np.cos(tilt))) for z in (0.6, 0.63))
+    v, u = np.mgrid[: CAMERA.height, : CAMERA.width]
+    depth = floor.depth(CAMERA, u, v).astype(np.float32)
+    x, y, _ = np.moveaxis(CAMERA.deproject(u, v, top), -1, 0)
+    depth[(abs(x) < 0.025) & (abs(y) < 0.03)] = top  # a box that is wider than was read off
+    grasp = Grasps.from_arrays(CAMERA.cx, CAMERA.cy, 0.0, asked * CAMERA.fx / top)
+    found = grasp.to_poses(depth, CAMERA, PANDA, table=table)
+    assert found.valid[0] and found.width[0] > asked + 0.01
+    heights = [
+        (found.pose[0] @ [side * (found.width[0] / 2 + along), aside, tip.high[2], 1])[:3] @ normal
+        for tip in PANDA.fingers
+        for side in (-1, 1)
+        for along in (tip.low[0], tip.high[0])
+        for aside in (tip.low[1], tip.high[1])
+    ]
+    assert min(heights) - table.offset > TIP_CLEARANCE * np.cos(tilt) - 1e-5
+
+
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
 def test_the_table_is_found_under_objects_and_noise(tilt: float) -> None:
     view = camera_at(0.7, tilt)

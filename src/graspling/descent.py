@@ -10,6 +10,7 @@ deeper then.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,40 @@ class Reached:
     width: Floats  # (N,)
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table's plane, if there is one, as an approach in the view frame meets it.
+
+    Attributes:
+        turn: (3, 3) camera frame to view frame.
+        sure: it was given, not estimated.
+    """
+
+    gripper: Gripper
+    plane: Plane | None
+    turn: Floats
+    sure: bool
+
+    def limit(self, rows: Reached, width: NDArray[np.floating[Any]]) -> Floats:
+        """(N,) largest z at which no corner of a fingertip lies below the plane, opened by
+        ``width`` (N,) metres."""
+        limit = np.full(len(rows.angle), np.inf)
+        if self.plane is None:
+            return limit
+        nx, ny, nz = self.turn @ np.array(self.plane.normal)
+        cos, sin = np.cos(rows.angle), np.sin(rows.angle)
+        for box in self.gripper.fingers:
+            for side in (-1, 1):
+                for x in (box.low[0], box.high[0]):
+                    for y in (box.low[1], box.high[1]):
+                        along = side * (width / 2 + x)
+                        px = rows.place[:, 0] + cos * along - sin * y
+                        py = rows.place[:, 1] + sin * along + cos * y
+                        z = (self.plane.offset - nx * px - ny * py) / nz
+                        limit = np.minimum(limit, z - box.high[2])
+        return limit
+
+
 def descend(
     rows: Reached,
     depth: Depth,
@@ -74,8 +109,8 @@ def descend(
         ground = _ground(part, depth, intrinsics, gripper, plane, turn)
         if ground is None:
             continue
-        guard = _table_limit(part, gripper, plane, turn) - TIP_CLEARANCE
-        z[some], width[some], why = _lowest(part, ground, gripper, guard, sure)
+        table = Table(gripper, plane, turn, sure)
+        z[some], width[some], why = _lowest(part, ground, gripper, table)
         part = replace(part, width=width[some])
         known = _known_under_fingers(part, ground, gripper, depth, intrinsics, turn)
         why[known < _KNOWN_FINGER] = "no depth where a finger goes down"
@@ -147,10 +182,9 @@ def _known_under_fingers(
 
 
 def _lowest(
-    rows: Reached, heights: Heights, gripper: Gripper, guard: Floats, sure: bool
+    rows: Reached, heights: Heights, gripper: Gripper, table: Table
 ) -> tuple[Floats, Floats, NDArray[np.object_]]:
-    """(N,) z of the tool centre point, opening, and why the pads cannot get down to the object.
-    ``guard`` (N,) is the table's limit."""
+    """(N,) z of the tool centre point, opening, and why the pads cannot get down to the object."""
     flat = rows.place[:, :2].astype(np.float32)
     angle, width = rows.angle.astype(np.float32), rows.width.astype(np.float32)
     distance = np.maximum(width - 2 * gripper.clearance, width / 4).astype(np.float32)
@@ -161,9 +195,9 @@ def _lowest(
 
     def reached(width: NDArray[np.float32]) -> tuple[Floats, Floats]:
         tips = heights.finger_limit(gripper, flat, angle, width).astype(np.float64) - TIP_CLEARANCE
-        limit = guard
-        if not sure:  # ground well below the plane: it is not what the object stands on
-            limit = np.where(tips > guard + _ON_TABLE, np.inf, guard)
+        limit = table.limit(rows, width) - TIP_CLEARANCE
+        if not table.sure:  # ground well below the plane: it is not what the object stands on
+            limit = np.where(tips > limit + _ON_TABLE, np.inf, limit)
         return np.minimum(tips, limit), limit
 
     z, limit = reached(width)
@@ -218,22 +252,3 @@ def _widest(
     )
     bend = np.median(bends, axis=0)
     return np.asarray(np.where(bend > _ROUND, middle + bend, np.inf))
-
-
-def _table_limit(rows: Reached, gripper: Gripper, plane: Plane | None, turn: Floats) -> Floats:
-    """(N,) largest z at which no corner of a fingertip lies below the table's plane."""
-    limit = np.full(len(rows.angle), np.inf)
-    if plane is None:
-        return limit
-    nx, ny, nz = turn @ np.array(plane.normal)
-    cos, sin = np.cos(rows.angle), np.sin(rows.angle)
-    for box in gripper.fingers:
-        for side in (-1, 1):
-            for x in (box.low[0], box.high[0]):
-                for y in (box.low[1], box.high[1]):
-                    along = side * (rows.width / 2 + x)
-                    px = rows.place[:, 0] + cos * along - sin * y
-                    py = rows.place[:, 1] + sin * along + cos * y
-                    z = (plane.offset - nx * px - ny * py) / nz
-                    limit = np.minimum(limit, z - box.high[2])
-    return limit
