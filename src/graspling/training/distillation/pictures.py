@@ -36,10 +36,7 @@ def attention_picture(
     ids: Sequence[str],
     preparation: Preparation,
 ) -> None:
-    """One row an image: for each pair of taps, the teacher's attention and the student's.
-
-    Each map is shown from its own lowest value (dark blue) to its highest (yellow).
-    """
+    """One row an image: for each pair of taps, the teacher's attention and the student's."""
     was = student.training
     student.eval()
     device = next(student.parameters()).device
@@ -58,13 +55,17 @@ def attention_picture(
                 ("teacher", its, theirs[its]),
                 ("student", mine, ours[mine]),
             ):
-                tiles.append(_over(shown, attention_map(joined(features), term.mapping)[0]))
+                tiles.append(
+                    attention_over(shown, attention_map(joined(features), term.mapping)[0])
+                )
                 captions.append(f"{sample_id} {who} {name}")
     student.train(was)
     write_picture(path, sheet(tiles, captions, columns=2 * len(term.taps), tile=224))
 
 
-def _over(picture: Picture, attention: Tensor) -> Picture:
+def attention_over(picture: Picture, attention: Tensor) -> Picture:
+    """An attention map (h, w) in colours over a picture (H, W, 3), from its lowest value (dark blue)
+    to its highest (yellow)."""
     values: NDArray[np.float32] = attention.float().cpu().numpy()
     low, high = float(values.min()), float(values.max())
     level = ((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
