@@ -88,6 +88,15 @@ def test_a_frame_of_another_size_starts_anew(detector: Detector):
     assert tracker.update(small).age == 2
 
 
+def test_a_frame_without_images_is_refused_and_the_track_goes_on(detector: Detector):
+    tracker = Tracker(detector)
+    assert tracker.update(scene((100, 80, 230))).number == 1
+    with pytest.raises(InputError):
+        tracker.update()
+    again = tracker.update(scene((100, 80, 230)))
+    assert (again.number, again.age) == (1, 2)
+
+
 def test_settings_are_checked(detector: Detector):
     for bad in ({"steadiness": 1.0}, {"steadiness": -0.1}, {"patience": -1}):
         with pytest.raises(InputError, match="tracker"):

@@ -99,9 +99,11 @@ class Tracker:
     ) -> Tracked:
         """The next frame; arguments and errors as for :meth:`Detector.run`.
 
-        A frame of another size than the one before starts anew.
+        A frame of another size than the one before starts anew; one that is refused for want of
+        images changes nothing.
         """
-        shape = np.asarray(depth if rgb is None else rgb).shape[:2]
+        image = depth if rgb is None else rgb
+        shape = self._shape if image is None else np.asarray(image).shape[:2]
         if shape != self._shape:
             self.reset()
             self._shape = shape

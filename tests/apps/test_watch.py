@@ -163,6 +163,14 @@ def test_lines_of_json_can_be_followed_as_they_come(tracker: Tracker, tmp_path: 
         JsonLines(str(tmp_path))
 
 
+def test_without_a_frame_no_file_is_made_and_an_earlier_one_stays(tmp_path: Path):
+    old, new = tmp_path / "old.jsonl", tmp_path / "made" / "new.jsonl"
+    old.write_text("precious")
+    for path in (old, new):
+        JsonLines(str(path)).close()
+    assert old.read_text() == "precious" and not new.parent.exists()
+
+
 def test_pictures_are_named_in_order(tracker: Tracker, tmp_path: Path):
     view = Pictures(str(tmp_path / "made"))
     run(tracker, [Frame("x", spot(40)), Frame("y", fault="no"), Frame("x", spot(50))], view)

@@ -261,6 +261,21 @@ def test_poses_and_reasons_are_written(run, toy_model, posed, tmp_path):
     assert "no pose because" in err
 
 
+@pytest.mark.parametrize(
+    ("modality", "said"),
+    [
+        ("depth", "toy does not look at colour; those images were checked, no more"),
+        ("rgb", "toy does not look at depth; only the poses do"),
+    ],
+)
+def test_images_that_the_model_does_not_look_at_are_told(
+    run, toy_model, posed, frame, modality, said
+):
+    words = (*posed, "--rgb", frame, "--model", toy_model(modality=modality))
+    status, _, err = run(*words, "--gripper", "panda")
+    assert status == 0 and said in err
+
+
 def test_poses_need_what_they_need(run, toy_model, posed, frame, tmp_path):
     model = toy_model(modality="depth")
     hand_eye = tmp_path / "hand_eye.json"

@@ -63,6 +63,13 @@ def test_details_of_a_file_are_its_card(run, toy_model, tmp_path):
         assert f"{given}: " in complaint(run("models", "--details", given))
 
 
+def test_a_card_is_not_written_over_its_model(run, toy_model):
+    path = toy_model()
+    before = path.read_bytes()
+    assert "is an input" in complaint(run("models", "--details", path, "--json", path))
+    assert path.read_bytes() == before
+
+
 def test_the_table_of_sizes_is_what_torch_counts():
     pytest.importorskip("torch")
     from graspling.models import network_table

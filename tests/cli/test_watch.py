@@ -235,6 +235,20 @@ def test_nothing_is_written_into_folders_of_images(run, toy_model: ToyModel, tmp
     assert len(list((root / "made").iterdir())) == 2
 
 
+def test_an_earlier_result_stays_until_there_is_a_frame(
+    run, frames: Path, toy_model: ToyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    old = tmp_path / "old.jsonl"
+    old.write_text("precious\n")
+    words = ("--model", toy_model(), "--json", old)
+    for more in ((frames, "--rate", 0), (frames, "--show"), ("camera:7",)):
+        assert run("watch", *more, *words)[0] == 1
+        assert old.read_text() == "precious\n"
+    assert run("watch", frames, "--frames", 1, *words)[0] == 0
+    assert json.loads(old.read_text())["frame"] == "0"
+
+
 def test_a_bag_is_not_written_over(run, toy_model: ToyModel, tmp_path: Path, monkeypatch):
     class Recording(Source):
         def __init__(self, place: str, *words: object) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from graspling.cli.robust import report  # noqa: E402
 from graspling.datasets import open_dataset  # noqa: E402
 from graspling.detector import Detection  # noqa: E402
 from graspling.errors import InputError  # noqa: E402
@@ -19,6 +20,7 @@ from graspling.evaluation.robust import (  # noqa: E402
     own_gripper,
 )
 from graspling.grasps import Grasps  # noqa: E402
+from graspling.image import Preparation  # noqa: E402
 from graspling.simulation.generator import generate  # noqa: E402
 from graspling.simulation.manifest import Settings  # noqa: E402
 
@@ -34,7 +36,9 @@ def test_cells_and_conditionals_by_hand():
         + [row(False, 0.5, 1, True)] * 4
         + [row(False, 0.49, -1, False)]
     )
-    found = RobustResult(tuple(rows), Rule(), "m", "c", "d", Subset(()), "panda", 0).to_dict()
+    subset = Subset((), "object-wise", "abc", 2, "val")
+    result = RobustResult(tuple(rows), Rule(), "m", "c", "d", subset, "panda", 0, "square")
+    found = result.to_dict()
     assert found["cells"] == {
         "rectangle_right_robust": 3,
         "rectangle_right_not_robust": 2,
@@ -48,13 +52,17 @@ def test_cells_and_conditionals_by_hand():
     assert found["physics_given_robust"]["share"] == 1
     assert found["physics_given_not_robust"]["successes"] == 2
     assert found["critic_against_physics"]["precision"] == 1
+    assert (found["fold"], found["part"], found["crop"]) == (2, "val", "square")
+    told = report(result, found).splitlines()
+    assert "data      d, object-wise (abc), fold 2, val: 10 images" in told
+    assert any(line.startswith("crop      square; jaw: ") for line in told)
 
 
 class Says:
     """A detector that knows the labels of each frame."""
 
     class card:  # noqa: N801
-        name, threshold = "says", 0.0
+        name, threshold, preparation = "says", 0.0, Preparation("depth", 64)
 
     def __init__(self, answers):
         self.answers = iter(answers)
@@ -85,7 +93,7 @@ def test_truth_tells_good_grasps_from_bad_ones(tmp_path):
     good = evaluate_robust(Says(best), dataset, subset, Sure(), **how)
     assert len(good.rows) == len(best) and all(r.rectangle and r.p == 1 for r in good.rows)
     assert sum(bool(r.held) for r in good.rows) >= len(best) - 1
-    assert all(r.state != -1 for r in good.rows)
+    assert all(r.state != -1 for r in good.rows) and good.crop == "centre"
     halved = open_dataset(f"generated:{tmp_path},half=true")
     smaller = [halved[i].grasps.top(1) for i in halved.ids if len(halved[i].grasps)]
     half = evaluate_robust(Says(smaller), halved, choose(halved), Sure(), truth="label")

@@ -153,15 +153,16 @@ class Says:
     class card:  # noqa: N801
         name, threshold, modality = "says", 0.0, "depth"
 
-    def __init__(self, grasps: Grasps) -> None:
-        self.grasps = grasps
+    def __init__(self, grasps: Grasps, *unused: str) -> None:
+        self.grasps, self.unused = grasps, unused
 
     def for_frames(self, **images):
         return self
 
     def run(self, rgb, depth, *, top=1, focal=None, threshold=None, **how):
         self.asked, self.threshold = top, threshold
-        return Detection(self.grasps.top(top), np.zeros((4, 0, 0)), {"network": 1.0}, "says")
+        maps, spent = np.zeros((4, 0, 0)), {"network": 1.0}
+        return Detection(self.grasps.top(top), maps, spent, "says", unused=self.unused)
 
 
 class Likes:
@@ -244,6 +245,25 @@ def test_colour_that_is_not_looked_at_is_named(exported, table):
     for detector in (one, ranked):
         assert detector.run(grey, depth, focal=focal).unused == ("rgb",)
         assert detector.run(None, depth, focal=focal).unused == ()
+
+
+def test_what_a_critic_or_either_detector_looks_at_is_not_called_unused(table):
+    depth, focal, angle = table
+    good = Grasps.from_arrays(330, 220, angle, 68.0)
+    other = Grasps.from_arrays(335, 210, angle, 75.0)
+    critic = Likes(68 * 0.675 / focal)
+    doubtful = Likes(75 * 0.675 / focal + 0.012)  # likes neither, the second more
+    grey = np.full((*depth.shape, 3), 90, np.uint8)
+
+    def unused(first: str, second: str, asked: Likes = doubtful) -> tuple[str, ...]:
+        slow = ReRanked(Says(other, second), asked, PANDA)
+        found = Fallback(Says(good, first), slow, asked, PANDA).run(grey, depth, focal=focal)
+        assert found.grasps.width[0] == (68 if asked is critic else 75)
+        return found.unused
+
+    assert ReRanked(Says(good, "depth"), critic, PANDA).run(grey, depth, focal=focal).unused == ()
+    assert unused("depth", "rgb") == unused("rgb", "depth") == ()
+    assert unused("rgb", "rgb") == unused("rgb", "depth", critic) == ("rgb",)
 
 
 def test_fallback_asks_the_slow_one_only_when_needed(table, monkeypatch):

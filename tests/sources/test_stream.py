@@ -120,6 +120,20 @@ def test_the_recorded_rate_is_that_of_the_time_stamps():
         list(stream)
 
 
+@pytest.mark.parametrize("rate", [10, "recorded"])
+def test_a_recording_that_opens_slowly_is_played_from_its_first_frame_on(rate: float | str):
+    ready = []
+
+    def slow() -> Iterator[Frame]:
+        time.sleep(0.4)
+        ready.append(time.perf_counter())
+        yield from numbered(4, clock=0.1)()
+
+    with Stream(Scripted(slow, live=False), rate=rate) as stream:
+        last = list(stream)[-1]
+    assert last.frame.name == "3" and last.received - ready[0] >= 0.3
+
+
 def test_a_clock_that_was_set_while_recording_stops_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("graspling.sources.stream._LONGEST_GAP", 0.05)
 

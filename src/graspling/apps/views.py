@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,11 +13,14 @@ import numpy as np
 
 from graspling.apps.watch import Answer, Tell
 from graspling.errors import InputError
+from graspling.files import check_writable
 from graspling.pictures import Picture, write_picture
 
 
 class JsonLines:
     """One JSON object a line and frame, written at once, so that another program can follow.
+
+    The file is made, or one that is there emptied, with the first line and not before.
 
     Args:
         target: a file, or "-" for standard output.
@@ -27,19 +31,19 @@ class JsonLines:
     """
 
     def __init__(self, target: str, tell: Tell | None = None) -> None:
-        self._tell = tell
+        self._target, self._tell = target, tell
         self._file: TextIO | None = None
-        if target == "-":
-            return
-        try:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            # Followed while it grows, so it cannot appear only when it is complete.
-            self._file = open(target, "w", encoding="utf-8")  # noqa: SIM115 (closed by close)
-        except OSError as error:
-            raise InputError(f"cannot write {target}: {error.strerror}") from None
+        if target != "-":
+            _check_file(target)
 
     def show(self, answer: Answer) -> bool:
-        """Write one line."""
+        """Write one line.
+
+        Raises:
+            InputError: the file cannot be written after all.
+        """
+        if self._file is None and self._target != "-":
+            self._file = _opened(self._target)
         stream = self._file or sys.stdout
         stream.write(json.dumps(answer.to_dict(self._tell), allow_nan=False) + "\n")
         stream.flush()
@@ -49,6 +53,25 @@ class JsonLines:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _check_file(target: str) -> None:
+    """Raises InputError when a file could not be written there; nothing is changed."""
+    check_writable(target)
+    if Path(target).is_dir():
+        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
+    if Path(target).exists() and not os.access(target, os.W_OK):
+        raise InputError(f"cannot write {target}: it may not be written to")
+
+
+def _opened(target: str) -> TextIO:
+    """The file, empty; its folder is made."""
+    try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        # Followed while it grows, so it cannot appear only when it is complete.
+        return open(target, "w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from None
 
 
 class Pictures:

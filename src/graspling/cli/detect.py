@@ -158,10 +158,11 @@ def detect(options: Detect) -> None:
         if not frame.alike:
             warn(f"{frame.rgb} and {frame.depth} are by their names of two frames; is that meant?")
     if detection.unused:
-        names = {"rgb": "colour", "depth": "depth"}
+        unused = {"rgb": "colour", "depth": "depth"}[detection.unused[0]]
+        posed = placed and unused == "depth"
         say(
-            f"note: {detection.model} does not look at {names[detection.unused[0]]}; "
-            + ("only the poses do" if placed else "those images were checked, no more"),
+            f"note: {detection.model} does not look at {unused}; "
+            + ("only the poses do" if posed else "those images were checked, no more"),
             json_target="-",
         )
     write_json(results if many else results[0], options.json)

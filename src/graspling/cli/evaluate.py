@@ -248,14 +248,17 @@ def report(result: Result) -> str:
     )
 
 
+def where(subset: Subset) -> str:
+    """Which images: the split, and where in it."""
+    if not subset.split_hash:
+        return subset.split
+    return f"{subset.split} ({subset.split_hash}), fold {subset.fold}, {subset.part}"
+
+
 def _judged_by(result: Result, crop: str) -> list[str]:
     """What a score means nothing without."""
-    subset = result.subset
-    where = subset.split
-    if subset.split_hash:
-        where += f" ({subset.split_hash}), fold {subset.fold}, {subset.part}"
     return [
-        f"data      {result.data}, {where}: {result.n} images",
+        f"data      {result.data}, {where(result.subset)}: {result.n} images",
         f"crop      {crop}; jaw: {JAW_RULES[result.jaw_rule]}; threshold 0",
         f"rule      {result.rule}",
     ]

@@ -33,7 +33,8 @@ _SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
 @dataclass(frozen=True)
 class Export:
     """Write a checkpoint as ONNX or OpenVINO, in floats or fewer bits, with its card inside and
-    beside it. What comes out is checked against PyTorch, fewer bits on validation images."""
+    beside it. The ONNX of a checkpoint is checked against PyTorch, fewer bits on images; OpenVINO
+    in fp32 is converted from that ONNX and not compared again."""
 
     checkpoint: FileWord = ""
     """A .safetensors file from graspling train; for another format or precision an .onnx file or a
@@ -60,6 +61,9 @@ class Export:
     """Images that judge, at most."""
     force: bool = False
     """Write it although too much is lost."""
+
+
+_FEWER_BITS = ("calibration", "split", "fold", "images", "judged", "force")
 
 
 class TooMuchLostError(GrasplingError):
@@ -106,10 +110,15 @@ def _check(options: Export) -> None:
             f"precision {options.precision} needs images to be judged by: "
             "--calibration KIND:FOLDER, for example generated:FOLDER"
         )
-    if options.precision == "fp32" and (options.calibration or options.split):
+    given = [name for name in _FEWER_BITS if getattr(options, name) != getattr(Export(), name)]
+    if options.precision == "fp32" and given:
         raise InputError(
-            "--calibration and --split are for fewer bits: --precision int8 or bf16; fp32 needs "
-            "no images"
+            f"--{given[0]} is for fewer bits: --precision int8 or bf16; fp32 needs no images"
+        )
+    if options.fold and not options.split:
+        raise InputError(
+            f"--fold {options.fold}: of which split? give --split object-wise, image-wise or a "
+            "file; without it the images are drawn from all labelled ones"
         )
     if options.threshold is not None:
         check_threshold(options.threshold)

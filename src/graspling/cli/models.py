@@ -11,7 +11,7 @@ from graspling.backends import onnx_runtime, open_backend
 from graspling.backends.files import check_safetensors
 from graspling.card import Card
 from graspling.cli.details import card_text, network_document, network_text
-from graspling.cli.output import MODELS, say, table, write_json
+from graspling.cli.output import MODELS, model_files, refuse_overlap, say, table, write_json
 from graspling.cli.parse import Json, Text
 from graspling.errors import InputError
 
@@ -28,6 +28,7 @@ class Models:
 
 def models(options: Models) -> None:
     """List, or show one."""
+    refuse_overlap([options.json], model_files(options.details))
     if options.details:
         document, text = details(options.details)
         write_json(document, options.json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from graspling.cli.evaluate import where
 from graspling.cli.output import progress, say, table, warn, write_json
 from graspling.errors import InputError
 from graspling.evaluation.calibration import reliability_diagram
@@ -86,8 +87,9 @@ def report(result: RobustResult, document: dict[str, Any]) -> str:
         f"model     {result.model}",
         f"critic    {result.critic}, robust from {document['robust_from']:g}",
         f"gripper   {result.gripper}",
-        f"data      {result.data}, {result.subset.split}: {document['n']} images",
-        f"rule      {result.rule}; jaw: {document['jaw_rule']}",
+        f"data      {result.data}, {where(result.subset)}: {document['n']} images",
+        f"crop      {result.crop}; jaw: {document['jaw_rule']}",
+        f"rule      {result.rule}",
         f"rectangle {words(document['rectangle'])}",
         f"robust    {words(document['robust'])}",
         "",

@@ -128,7 +128,8 @@ def run(options: Simulate) -> None:
         film(settings, min(options.trials, _FILMED), options.video)
         say(f"written: {options.video}", json_target=options.json)
     if settings.model != ORACLE and summary["causes"]["no grasp"] == summary["attempts"]:
-        say("the model never found a grasp; is it meant for these images?")
+        text = "the model never found a grasp; is it meant for these images?"
+        say(text, json_target=options.json)
 
 
 def report(settings: Settings, summary: dict[str, Any]) -> str:

@@ -164,10 +164,10 @@ def run(options: Watch) -> None:
             tqdm.write(f"graspling: {line}", file=sys.stderr)
 
         tell = None if locate is None else partial(frame.records, gripper=locate.gripper)
+        # first: a view may touch what it writes, and the rate may be wrong
+        stream = Stream(source, rate=_rate(options.rate), patience=patience, report=report)
         views = _views(options, source, tell, stack)
-        stream = stack.enter_context(
-            Stream(source, rate=_rate(options.rate), patience=patience, report=report)
-        )
+        stack.enter_context(stream)
 
         def status(answer: Answer) -> None:
             line = _status(answer, meter, stream.dropped)

@@ -78,6 +78,7 @@ class RobustResult:
         subset: the images that were asked for.
         gripper: that the truth was tried with.
         seed: of the perturbed copies.
+        crop: of the model, from its card.
     """
 
     rows: tuple[Row, ...]
@@ -88,6 +89,7 @@ class RobustResult:
     subset: Subset
     gripper: str
     seed: int
+    crop: str
 
     def count(self, **wanted: bool) -> int:
         """Images whose ``rectangle``, ``robust``, ``held``... are as wanted."""
@@ -168,6 +170,9 @@ class RobustResult:
             "data": self.data,
             "split": self.subset.split,
             "split_hash": self.subset.split_hash,
+            "fold": self.subset.fold,
+            "part": self.subset.part,
+            "crop": self.crop,
             "gripper": self.gripper,
             "seed": self.seed,
         }
@@ -237,8 +242,10 @@ def evaluate_robust(
         rows.append(Row(sample_id, owner, True, right, float(p[0]), state, held, spent))
     if not rows:
         raise InputError(f"none of the {len(subset.ids)} images has a label to judge by")
-    names = (detector.card.name, critic.card.name, dataset.name)
-    return RobustResult(tuple(rows), rule or Rule(), *names, subset, hand.name, seed)
+    card = detector.card
+    names = (card.name, critic.card.name, dataset.name)
+    crop = card.preparation.crop
+    return RobustResult(tuple(rows), rule or Rule(), *names, subset, hand.name, seed, crop)
 
 
 def own_gripper(dataset: Dataset) -> Gripper:

@@ -45,8 +45,6 @@ class RobustDetection(Detection):
 class RobustDetector(Detector):
     """What the detectors here share: the checks, and the choice of the best that are apart."""
 
-    needs_focal = True
-
     def __init__(self, card: Card) -> None:
         self._card = card
 

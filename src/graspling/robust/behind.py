@@ -68,7 +68,8 @@ class ReRanked(RobustDetector):
             order = order[p[order] > threshold]
         grasps = rated(found.grasps, p)[order]
         milliseconds = {**found.milliseconds, "critic": (perf_counter() - start) * 1e3}
-        name, unused = self.card.name, found.unused
+        unused = tuple(image for image in found.unused if image != "depth")  # the critic needs it
+        name = self.card.name
         return RobustDetection(grasps, found.maps, milliseconds, name, unused=unused, z=z[order])
 
     def detect(self, rgb: Any = None, depth: Any = None, **how: Any) -> Grasps:
@@ -110,4 +111,5 @@ class Fallback(ReRanked):
             len(second.grasps) and second.grasps.quality[0] > first.grasps.quality[0]
         ):
             best = first
-        return replace(best, milliseconds={**spent, **second.milliseconds})
+        unused = tuple(image for image in first.unused if image in second.unused)
+        return replace(best, milliseconds={**spent, **second.milliseconds}, unused=unused)

@@ -257,10 +257,12 @@ class Stream:
     def _read(self, worker: _Worker) -> None:
         """Hand over frames until the source ends or nobody wants them any more."""
         frames = self._source.frames()
-        begun = due = perf_counter()
+        begun = due = 0.0
         before: Frame | None = None
         try:
             for number, frame in enumerate(frames):
+                if number == 0:  # it came when the source was open, which may take long
+                    begun = due = perf_counter()
                 if self._rate == "recorded":
                     due += self._gap(before, frame)
                     before = frame
