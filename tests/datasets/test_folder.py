@@ -49,6 +49,26 @@ def test_folder_asks_about_misspelt_keys(
     ]
 
 
+@pytest.mark.parametrize(("place", "wrong"), [("at the top", "intrinsic"), ("images[0]", "objct")])
+def test_a_misspelt_key_is_told_without_a_check_and_refused_where_asked(
+    place: str, wrong: str, fakes: ModuleType, tmp_path: Path
+) -> None:
+    """To who trains on the folder, too."""
+    path = fakes.folder(tmp_path) / "labels.json"
+    document = json.loads(path.read_text())
+    (document if place == "at the top" else document["images"][0])[wrong] = "thing"
+    document.pop("intrinsics")
+    document["images"][0].pop("object")
+    path.write_text(json.dumps(document))
+    dataset = open_dataset(f"folder:{tmp_path}")
+    line = f'labels.json: {place}: nothing reads "{wrong}"; was "'
+    assert line in dataset.complaint and "1 so far" in dataset.complaint
+    for found in (dataset.verify(), open_dataset(f"folder:{tmp_path}").faults):
+        assert [str(fault).startswith(line) for fault in found] == [True]
+    with pytest.raises(InputError, match=re.escape(line) + r".*strict=true refuses it"):
+        open_dataset(f"folder:{tmp_path},strict=true")
+
+
 @pytest.mark.parametrize(
     ("grasps", "words"),
     [
@@ -150,6 +170,10 @@ def test_an_empty_list_says_that_nothing_can_be_grasped(fakes: ModuleType, tmp_p
     entry.pop("negatives", None)
     path.write_text(json.dumps(document))
     assert nothing_to_grasp(open_dataset(f"folder:{tmp_path}")[entry["id"]])
+    entry["negatives"] = [{"u": "left"}]  # malformed: of what fails, not of what holds
+    path.write_text(json.dumps(document))
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert nothing_to_grasp(dataset[entry["id"]]) and len(dataset.faults) == 1
     entry["grasps"] = [{"u": "left"}]  # malformed: nobody knows
     path.write_text(json.dumps(document))
     assert not nothing_to_grasp(open_dataset(f"folder:{tmp_path}")[entry["id"]])

@@ -183,6 +183,20 @@ def test_cornell_nan_is_dropped_whole_reported_and_not_refused(
     assert abs(sample.negatives.angle[0] - sample.grasps.angle[0]) == pytest.approx(np.pi / 2)
 
 
+def test_a_malformed_negative_does_not_hide_that_nothing_can_be_grasped(
+    fakes: ModuleType, tmp_path: Path
+) -> None:
+    root = fakes.cornell_original(tmp_path)
+    (root / "01" / "pcd0100cpos.txt").write_text("")
+    (root / "01" / "pcd0100cneg.txt").write_text("x y\n1 1\n5 1\n5 5\n")
+    dataset = open_dataset(f"cornell:{root}")
+    found = dataset["0100"].grasps
+    assert found is not None and not len(found)
+    assert [fault.file for fault in dataset.faults] == ["01/pcd0100cneg.txt"]
+    with pytest.raises(InputError, match="pcd0100cneg.*strict=true"):
+        open_dataset(f"cornell:{root},strict=true")["0100"]
+
+
 # ---- layouts ----------------------------------------------------------------------------------
 
 

@@ -110,6 +110,15 @@ def test_label_fractions_are_nested_and_independent_of_order() -> None:
             draw()
 
 
+@pytest.mark.parametrize(
+    ("fraction", "count"),
+    [(0.07, 7), (0.14, 14), (0.28, 28), (0.125, 13), (0.25, 25), (0.5, 50), (0.001, 1), (1, 100)],
+)
+def test_a_label_fraction_takes_no_label_too_many(fraction: float, count: int) -> None:
+    """0.07 times 100 is more than 7 in floating point."""
+    assert len(label_fraction(IDS[:100], fraction, seed=0)) == count
+
+
 @pytest.mark.parametrize("others", [2, 3])
 def test_no_fold_is_without_a_part(others: int) -> None:
     """One object has most of the images: a fold of two tests on all of the others."""

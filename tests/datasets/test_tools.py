@@ -15,6 +15,7 @@ from graspling.datasets.check import check
 from graspling.datasets.convert import WRITERS, convert
 from graspling.datasets.records import Sample
 from graspling.datasets.show import closer, show
+from graspling.datasets.splits import Fold, Splits
 from graspling.errors import InputError
 from graspling.grasps import Grasps
 
@@ -74,6 +75,22 @@ def test_where_nobody_knows_the_copy_is_not_labelled(
     source.__class__ = Doubtful
     result = open_dataset(f"{to}:{convert(source, tmp_path / 'out', to, progress=False)}")
     assert len(result.unlabelled_ids) == len(source.unlabelled_ids) + 1
+
+
+def test_copied_splits_name_what_the_copy_has_labelled(fakes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    labels = fakes.folder(tmp_path / "in") / "labels.json"
+    document = json.loads(labels.read_text())
+    document["images"][1]["grasps"] = [{"u": 1}]  # the copy has it as unlabelled
+    labels.write_text(json.dumps(document))
+    (tmp_path / "in" / "splits").mkdir()
+    fold = Fold(("image 0", "image 1"), ("image 2",), ("image 3",))
+    split = Splits("mine", 0, "image id", (fold,))
+    split.save(tmp_path / "in" / "splits" / "mine.json")
+    source = open_dataset(f"folder:{tmp_path / 'in'}")
+    copy = open_dataset(f"folder:{convert(source, tmp_path / 'out', 'folder', progress=False)}")
+    assert copy.split("mine").fold(0) == Fold(("image 0",), ("image 2",), ("image 3",))
+    assert source.split("mine") == split
 
 
 def test_no_image_of_a_new_folder_replaces_another(fakes: ModuleType, tmp_path: Path) -> None:

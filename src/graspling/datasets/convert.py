@@ -32,7 +32,8 @@ def convert(dataset: Dataset, out: str | Path, to: str, *, progress: bool = True
     TIFF, so pixels are kept exactly. What the target cannot say is lost: unlabelled frames stay in
     all three; negatives, authors and intrinsics are lost in Jacquard, authors, masks and intrinsics
     in Cornell. ``ids.csv`` says which new id stands for which old one. Splits that are files of the
-    source are copied where ids stay (``folder``); skipped images are left out.
+    source are copied where ids stay (``folder``), less images that the copy has as unlabelled;
+    skipped images are left out.
 
     Raises:
         InputError: an unknown target, a target folder that is not empty, a sample without
@@ -149,8 +150,9 @@ class FolderWriter(Writer):
         super().finish(names)
         document = {"schema": SCHEMA, "version": VERSION, "images": self.entries}
         self.text(FILE, json.dumps(document, indent=1) + "\n")
+        lost = {entry["id"] for entry in self.entries if entry["state"] == "unlabelled"}
         for name in self.dataset.split_files:
-            self.text(f"splits/{name}.json", self.dataset.split(name).to_json())
+            self.text(f"splits/{name}.json", self.dataset.split(name).without(lost).to_json())
 
 
 class CornellWriter(Writer):

@@ -33,6 +33,7 @@ import io
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -195,7 +196,7 @@ class Cornell(Dataset):
         bad = path.with_name(path.name.replace("cpos", "cneg"))
         if bad.is_file():
             negatives, more = read_grasps(bad, "cornell", self.relative(bad))
-            faults += more
+            faults += tuple(replace(fault, negative=True) for fault in more)
         if self._window is not None:
             shift = np.array([[1.0, 0.0, -self._window[0]], [0.0, 1.0, -self._window[1]]])
             grasps = grasps.transform(shift)

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,15 +97,14 @@ class Folder(Dataset):
         if not isinstance(images, list) or not images:
             raise InputError(f'{path}: expected a list "images" with at least one entry')
         self._defaults = {key: document.get(key) for key in _COMMON}
-        self._misspelt = [f"at the top: {line}" for line in _misspelt(document, _KEYS)]
+        misspelt = [f"at the top: {line}" for line in _misspelt(document, _KEYS)]
         self._entries: dict[str, dict[str, Any]] = {}
         self._numbers: dict[str, int] = {}
         self.authors: dict[str, str] = {}
         states: dict[str, list[str]] = {state: [] for state in STATES}
         for number, entry in enumerate(images):
             self._check(entry, f"{path}: images[{number}]")
-            misspelt = _misspelt(entry, _IMAGE_KEYS)
-            self._misspelt += [f"images[{number}]: {line}" for line in misspelt]
+            misspelt += [f"images[{number}]: {line}" for line in _misspelt(entry, _IMAGE_KEYS)]
             sample_id = entry["id"]
             self._entries[sample_id], self._numbers[sample_id] = entry, number
             states[entry["state"]].append(sample_id)
@@ -115,6 +115,9 @@ class Folder(Dataset):
         self.ids, self.unlabelled_ids, self.skipped_ids = (
             tuple(sorted(states[state])) for state in STATES
         )
+        self._misspelt = [FileFault(FILE, 0, line) for line in misspelt]
+        if strict and self._misspelt:
+            raise InputError(f"{self._misspelt[0]} (strict=true refuses it)")
 
     def _check(self, entry: Any, place: str) -> None:
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"]:
@@ -138,9 +141,10 @@ class Folder(Dataset):
         paths = (self._path(sample_id, role) for role in _IMAGES)
         return [path for path in paths if path is not None]
 
-    def verify(self) -> list[FileFault]:
-        """See :meth:`Dataset.verify`; and keys that look like misspelt ones."""
-        return [FileFault(FILE, 0, line) for line in self._misspelt] + super().verify()
+    @property
+    def faults(self) -> list[FileFault]:
+        """See :attr:`Dataset.faults`; and keys that look like misspelt ones."""
+        return self._misspelt + super().faults
 
     def read_frame(self, sample_id: str) -> Frame:
         settings = self._defaults | self._entries[sample_id]
@@ -180,7 +184,7 @@ class Folder(Dataset):
         negatives: Grasps | None = None
         if "negatives" in self._entries[sample_id]:
             negatives, more = self._read(sample_id, "negatives")
-            faults += more
+            faults += [replace(fault, negative=True) for fault in more]
         elif self._entries[sample_id].get("grasps") == []:
             negatives = Grasps.empty()  # somebody looked, and nothing holds
         return Labels(grasps, negatives, tuple(faults))

@@ -78,12 +78,14 @@ class FileFault:
         line: from 1; 0 means the whole file.
         message: what was found there and what was expected.
         malformed: False for rows that the format allows and that hold no grasp (NaN in Cornell).
+        negative: the row is one of the grasps that would fail.
     """
 
     file: str
     line: int
     message: str
     malformed: bool = True
+    negative: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

@@ -151,7 +151,8 @@ class Dataset(ABC):
             refused = [fault for fault in labels.faults if fault.malformed]
             if self.strict and refused:
                 raise InputError(f"{refused[0]} (strict=true refuses it)")
-            if refused and labels.grasps is not None and not len(labels.grasps):
+            unread = any(not fault.negative for fault in refused)
+            if unread and labels.grasps is not None and not len(labels.grasps):
                 # no row can be read: it is not known what can be grasped, and not that nothing can
                 labels = replace(labels, grasps=None)
             self._labels[sample_id] = labels

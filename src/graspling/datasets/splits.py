@@ -187,7 +187,9 @@ def label_fraction(ids: Sequence[str], fraction: float, seed: int) -> list[str]:
     check_seed(seed)
     order = np.random.default_rng(seed).permutation(len(ids))
     ranked = sorted(ids)
-    chosen = {ranked[i] for i in order[: max(math.ceil(fraction * len(ids)), 1)]}
+    # rounded: 0.07 * 100 is above 7
+    count = max(math.ceil(round(fraction * len(ids), 9)), 1)
+    chosen = {ranked[i] for i in order[:count]}
     return [i for i in ids if i in chosen]
 
 

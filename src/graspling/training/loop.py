@@ -134,7 +134,7 @@ def train(
     trained = cast(GraspNetwork, team.wrap(network))
     complaint = dataset.complaint
     if team.first:
-        tqdm.write(_images(part, batches), file=sys.stderr)
+        tqdm.write(_images(recipe, part, batches), file=sys.stderr)
         for doubt in filter(None, (complaint, lesson.doubt)):
             tqdm.write(f"graspling: warning: {doubt}", file=sys.stderr)
         write_text(folder / "recipe.yaml", yaml.safe_dump(settings, sort_keys=False))
@@ -226,8 +226,11 @@ def train(
     return best
 
 
-def _images(part: Part, batches: Batches) -> str:
-    """What a run learns from and is judged by."""
+def _images(recipe: Recipe, part: Part, batches: Batches) -> str:
+    """What a run learns from and is judged by, and what a distillation could use and does not."""
     without = sum(len(seen.ids) for seen in batches.seen_unlabelled)
     further = f"{without} without, " if without else ""
-    return f"images: {len(part.train)} with labels, {further}{len(part.val)} to validate on"
+    unused = ""
+    if part.rest and recipe.distill is not None and not recipe.distill.hidden:
+        unused = f"; {len(part.rest)} more are not used, see distill.hidden"
+    return f"images: {len(part.train)} with labels, {further}{len(part.val)} to validate on{unused}"

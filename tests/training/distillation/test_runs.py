@@ -84,6 +84,34 @@ def test_a_run_goes_on_with_the_teacher_that_it_began_with(
     assert log(tmp_path / "run", "epoch")[-1]["epoch"] == 2
 
 
+def test_a_run_goes_on_with_a_cache_only_where_it_began_with_one(
+    bars: str, teacher: Path, tmp_path: Path
+) -> None:
+    """With one, the teacher's maps are rounded. Where it lies is all the same."""
+    plain = taught(recipe(bars, epochs=1, steps=2), teacher=str(teacher), views=1)
+    cached = {name: taught(plain, cache=str(tmp_path / name)) for name in ("here", "there")}
+    loop.train(cached["here"], tmp_path / "cached")
+    loop.train(cached["there"], tmp_path / "cached", resume=True)
+    with pytest.raises(InputError, match=r"distill\.cache was 'a folder' and is now ''"):
+        loop.train(plain, tmp_path / "cached", resume=True)
+    loop.train(plain, tmp_path / "plain")
+    loop.train(plain, tmp_path / "plain", resume=True)
+    with pytest.raises(InputError, match=r"distill\.cache was '' and is now 'a folder'"):
+        loop.train(cached["here"], tmp_path / "plain", resume=True)
+
+
+@pytest.mark.parametrize(("hidden", "told"), [(False, True), (True, False)])
+def test_images_beyond_the_fraction_that_nothing_uses_are_told(
+    hidden: bool, told: bool, bars: str, teacher: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    settings = recipe(bars, epochs=1, steps=1, fraction=0.5)
+    loop.train(taught(settings, teacher=str(teacher), hidden=hidden), tmp_path / "run")
+    (line,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("images: "))
+    assert ("8 more are not used, see distill.hidden" in line) == told
+    assert ("8 without" in line) == hidden
+
+
 def test_the_cache_holds_what_the_teacher_says(
     bars: str, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,12 @@ from graspling.training.robust.tasks import task_names, task_recipe, task_settin
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory):
     """Crops of a bar between the plates (robust) or beside them (not)."""
-    folder, rng = tmp_path_factory.mktemp("bars"), np.random.default_rng(0)
+    return write_bars(tmp_path_factory.mktemp("bars"))
+
+
+def write_bars(folder, without="", doubtful=()):
+    """The tensors of ``bars``: less a field, or with rows of which nobody is sure."""
+    rng = np.random.default_rng(0)
     count = 600
     z = rng.uniform(0.5, 0.8, count).astype(np.float32)
     robust = rng.random(count) < 0.4
@@ -33,18 +38,19 @@ def bars(tmp_path_factory):
     image = np.broadcast_to(z[:, None, None] + 0.01 - 0.04 * bar[:, None, :], (count, 32, 32))
     poses = np.zeros((count, 7), np.float32)
     poses[:, 2] = z
+    columns = {
+        "depth_ims_tf_table": image[..., None].astype(np.float32),
+        "hand_poses": poses,
+        "openings": np.full(count, 0.04, np.float32),
+        "robust_q": robust.astype(np.float32),
+        "states": np.where(robust, 1, np.arange(count) % 2 - 1).astype(np.int8),
+        "image_labels": np.arange(count) // 10,
+        "object_labels": np.arange(count) // 20,
+    }
+    columns["states"][list(doubtful)] = 0
+    columns.pop(without, None)
     writer = TensorWriter(folder)
-    writer.add(
-        {
-            "depth_ims_tf_table": image[..., None].astype(np.float32),
-            "hand_poses": poses,
-            "openings": np.full(count, 0.04, np.float32),
-            "robust_q": robust.astype(np.float32),
-            "states": np.where(robust, 1, np.arange(count) % 2 - 1).astype(np.int8),
-            "image_labels": np.arange(count) // 10,
-            "object_labels": np.arange(count) // 20,
-        }
-    )
+    writer.add(columns)
     writer.close({"data": "generated"})
     return folder
 
@@ -145,6 +151,17 @@ def test_ambiguous_rows_can_be_left_out(bars):
     sure = CriticTask(recipe(bars, ambiguous="skip"))
     states = every.tensors.column("states")
     assert (states[sure.train] != 0).all() and len(sure.train) < len(every.train)
+
+
+def test_rows_that_cannot_be_left_out_or_are_all_left_out_are_told(bars, tmp_path):
+    plain = write_bars(tmp_path / "plain", without="states")
+    assert len(CriticTask(recipe(plain)).train)
+    with pytest.raises(InputError, match="plain: ambiguous: skip needs states"):
+        CriticTask(recipe(plain, ambiguous="skip"))
+    held_out = CriticTask(recipe(bars)).split.held_out
+    doubtful = write_bars(tmp_path / "doubtful", doubtful=held_out)
+    with pytest.raises(InputError, match="doubtful: no rows to be judged by"):
+        CriticTask(recipe(doubtful, ambiguous="skip"))
 
 
 def test_published_rates():

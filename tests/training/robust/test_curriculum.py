@@ -232,7 +232,7 @@ def test_l_loc_by_hand(task):
         truth.x + 0.1, truth.y, truth.sin, truth.cos + 0.2, truth.scale * np.e,
         truth.z + 3 * made.network.statistics.z_std,
     )  # fmt: skip
-    found = made._located(moved, truth, batch.image)
+    found = made._located(moved, truth)
     assert found.item() == pytest.approx(25 * 0.01 + 0.04 + 1 + 9, rel=1e-4)
 
 
@@ -253,6 +253,20 @@ def test_who_learns_one_label_of_several_is_shown_which(task, monkeypatch, name,
     for epoch in (0, 7, 12, 30):
         next(made.batches(epoch, 0))
     assert seen == wide
+
+
+@pytest.mark.parametrize(
+    ("name", "wide"),
+    [("direct_grasp", False), ("multi_grasp", True), ("gq_stn", True)],
+)
+def test_statistics_are_of_windows_as_training_shows_them(task, name, wide):
+    """Half of these frames show several objects, and narrow windows of them larger grasps."""
+    statistics = task(f"{name}_light").network.statistics
+    windows = draw_batch(bars(8), range(8), seed=0, turns=[0] * 8, sparse=10, wide=wide)
+    height = windows.target.z - windows.image.mean(dim=(1, 2, 3))
+    torch.testing.assert_close(statistics.gamma, windows.target.scale.log().mean().exp())
+    torch.testing.assert_close(statistics.z_mean, height.mean())
+    torch.testing.assert_close(statistics.z_std, height.std())
 
 
 @pytest.mark.parametrize("name", ["direct_grasp_light", "multi_grasp_light"])

@@ -180,9 +180,11 @@ class Distillation(Lesson):
         return torch.stack(rows) if rows else maps.new_zeros(0)
 
     def told_apart(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The teacher is known by its weights, wherever they and the cache lie."""
+        """The teacher is known by its weights, wherever they and the cache lie. That there is a
+        cache counts: it rounds what the teacher says."""
         teacher = f"{self.teacher.card.name} sha256:{self.teacher.digest[:16]}"
-        return settings | {"distill": settings["distill"] | {"teacher": teacher, "cache": ""}}
+        cache = "a folder" if self.cache is not None else ""
+        return settings | {"distill": settings["distill"] | {"teacher": teacher, "cache": cache}}
 
     def describe(self, card: Card) -> Card:
         """With the teacher's name in place of where its file lies."""

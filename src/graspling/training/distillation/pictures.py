@@ -64,8 +64,8 @@ def attention_picture(
 
 
 def attention_over(picture: Picture, attention: Tensor) -> Picture:
-    """An attention map (h, w) in colours over a picture (H, W, 3), from its lowest value (dark blue)
-    to its highest (yellow)."""
+    """An attention map (h, w) in colours over a picture (H, W, 3), from its lowest value (dark
+    blue) to its highest (yellow)."""
     values: NDArray[np.float32] = attention.float().cpu().numpy()
     low, high = float(values.min()), float(values.max())
     level = ((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)

@@ -92,7 +92,7 @@ class CriticRecipe:
         split: object-wise or image-wise, four fifths and one fifth.
         metric, threshold: what is robust; empty and 0: those of the tensors.
         ambiguous: rows whose state is neither robust nor surely not: "negative", as a threshold
-            on the metric has it, or "skip".
+            on the metric has it, or "skip", which needs tensors with ``states``.
         epochs, batch, lr, weight_decay: as everywhere.
         optimiser: sgd (momentum 0.9) or adamw.
         schedule: decay (x 0.95 every 0.66 epochs) or one_cycle.
@@ -158,6 +158,8 @@ class CriticTask:
         )
         if not len(self.train):
             raise InputError(f"{recipe.data}: no rows to train on")
+        if not len(self.held_out):
+            raise InputError(f"{recipe.data}: no rows to be judged by; the held-out part is empty")
         share = float(self.tensors.robust[self.train].mean())
         if share in (0.0, 1.0):
             raise InputError(
@@ -184,7 +186,12 @@ class CriticTask:
         return max(len(self.train) // self.batch, 1)
 
     def _chosen(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        if self.recipe.ambiguous == "skip" and "states" in self.tensors.fields:
+        if self.recipe.ambiguous == "skip":
+            if "states" not in self.tensors.fields:
+                raise InputError(
+                    f"{self.recipe.data}: ambiguous: skip needs states, which these tensors do not "
+                    "have; give ambiguous: negative"
+                )
             rows = rows[self.tensors.column("states")[rows] != 0]
         if self.recipe.limit:
             order = np.random.default_rng(self.recipe.seed).permutation(len(rows))

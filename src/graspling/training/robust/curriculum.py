@@ -103,10 +103,12 @@ class GraspTask:
         )
 
     def _measure(self) -> None:
-        """Mean scale and spread of heights, over one window of each of some frames."""
+        """Mean scale and spread of heights, over one window of each of some frames, as the first
+        epoch shows them."""
         rows = np.arange(min(len(self.train), 256))
-        turns = np.zeros_like(rows)
-        batch = draw_batch(self.train, rows, self.recipe.seed, turns, self.recipe.sparse)
+        turns, recipe = np.zeros_like(rows), self.recipe
+        wide = self._wide(0)
+        batch = draw_batch(self.train, rows, recipe.seed, turns, recipe.sparse, wide=wide)
         mean = batch.image.mean(dim=(1, 2, 3))
         self.network.statistics.measure(batch.target.scale, batch.target.z - mean)
 
@@ -118,10 +120,7 @@ class GraspTask:
         rng = np.random.default_rng([recipe.seed, epoch])
         rounds = -(-len(self) * self.batch // count)
         order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
-        if isinstance(self.network, GQSTN):
-            wide = self.several or recipe.stage(epoch).xi == 0
-        else:  # by labels to the end: all of a window, or the one that the window shows
-            wide = isinstance(self.network, MultiGrasp)
+        wide = self._wide(epoch)
         for number in range(start, len(self)):
             places = np.arange(number * self.batch, (number + 1) * self.batch)
             # a frame that comes again, in this epoch or another one, gives another window
@@ -129,6 +128,13 @@ class GraspTask:
             rows = order[places]
             batch = draw_batch(self.train, rows, recipe.seed, turns, recipe.sparse, wide=wide)
             yield batch.to(self.device)
+
+    def _wide(self, epoch: int) -> bool:
+        """Whether an epoch shows wide windows also where several objects lie."""
+        if isinstance(self.network, GQSTN):
+            return self.several or self.recipe.stage(epoch).xi == 0
+        # by labels to the end: all of a window, or the one that the window shows
+        return isinstance(self.network, MultiGrasp)
 
     def rate(self, step: int, epoch: int) -> float:
         return self.recipe.stage(epoch).lr
@@ -138,10 +144,10 @@ class GraspTask:
         if isinstance(network, MultiGrasp):
             return self._cells(network, batch)
         if not isinstance(network, GQSTN):
-            located = self._located(network.pose(batch.image), batch.target, batch.image)
+            located = self._located(network.pose(batch.image), batch.target)
             return located, {"located": located}
         found, chosen = network.located(batch.image, batch.target if stage.forced else None)
-        located = self._located(found, batch.target, batch.image)
+        located = self._located(found, batch.target)
         if chosen and isinstance(network.translate, Places):
             located = located + self._placed(found, chosen, batch, network.translate.centres)
         if stage.xi == 1:
@@ -185,7 +191,7 @@ class GraspTask:
             here = torch.softmax(logits, dim=1)[:, 1]
         return -((there - here) * other.share.log()).mean()
 
-    def _located(self, found: Pose, truth: Pose, image: Tensor) -> Tensor:
+    def _located(self, found: Pose, truth: Pose) -> Tensor:
         """L_loc: squared errors of x, y, sin, cos, log s and z in units of its spread."""
         spread = self.network.statistics.z_std
         if self.several:
@@ -211,7 +217,7 @@ class GraspTask:
         columns = (found.x, found.y, found.sin, found.cos, found.scale, found.z)
         picked = Pose(*(torch.gather(column, 1, number)[there] for column in columns))
         truth = Pose(*clean[there].unbind(dim=1))
-        located = self._located(picked, truth, batch.image)
+        located = self._located(picked, truth)
         return chance + located, {"located": located, "chance": chance}
 
     @torch.no_grad()
