@@ -291,6 +291,9 @@ def test_rerun_gets_images_and_grasps(tracker: Tracker, tmp_path: Path, monkeypa
     assert ("set_time", "time", {"duration": 2.0}) in rerun.calls
     assert rerun.calls[-1][0] == "flush"
     assert (tmp_path / "out").is_dir()
+    rerun.calls.clear()
+    RerunView(str(tmp_path / "new" / "b.rrd")).close()  # no frame, no file
+    assert rerun.calls == [("stream", "graspling")] and not (tmp_path / "new").exists()
     RerunView("viewer")
     assert rerun.calls[-1][0] == "spawn"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from graspling.apps.watch import Answer
 from graspling.errors import InputError, MissingExtraError
+from graspling.files import check_writable
 from graspling.grasps import Grasps
 from graspling.pictures import OPENING, PLATE
 from graspling.poses import GraspPoses
@@ -22,11 +23,12 @@ class RerunView:
     """Colour, depth (as points, where intrinsics are known) and grasps over time.
 
     Args:
-        target: "viewer" opens a window; otherwise a recording, ``NAME.rrd``.
+        target: "viewer" opens a window; otherwise a recording, ``NAME.rrd``, which is begun with
+            the first frame: one that is there stays until then.
 
     Raises:
         MissingExtraError: rerun-sdk is not installed.
-        InputError: another suffix.
+        InputError: another suffix, or a place where nothing can be written.
     """
 
     def __init__(self, target: str) -> None:
@@ -37,15 +39,20 @@ class RerunView:
         except ImportError:
             raise MissingExtraError("rerun-sdk", "rerun") from None
         self._stream = self._rerun.RecordingStream("graspling")
+        self._unsaved = ""
         if target == "viewer":
             self._stream.spawn()
         else:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            self._stream.save(target)
+            check_writable(target)
+            self._unsaved = target
         self._pinhole: Any = None
 
     def show(self, answer: Answer) -> bool:
         """Log one frame."""
+        if self._unsaved:
+            Path(self._unsaved).parent.mkdir(parents=True, exist_ok=True)
+            self._stream.save(self._unsaved)
+            self._unsaved = ""
         rr, stream, frame = self._rerun, self._stream, answer.frame
         stream.set_time("frame", sequence=answer.number)
         if frame.time is not None:
@@ -104,5 +111,6 @@ class RerunView:
         self._stream.log("poses/closing", closing)
 
     def close(self) -> None:
-        """Write what is left."""
-        self._stream.flush()
+        """Write what is left, if a frame came."""
+        if not self._unsaved:
+            self._stream.flush()
