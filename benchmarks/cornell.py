@@ -5,12 +5,13 @@
 Each (network, split, fold) is one `graspling train` in a process of its own with one thread; the
 test part is judged once, when the training is done. Start it again after an interruption: finished
 folds are kept, a fold under way goes on where it was. The recipe of a network is the one of the
-same name; `--recipe NETWORK=FILE` takes another.
+same name; `--recipe NETWORK=FILE` takes another. Folds of another recipe are refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from asked import asked, keep
 from jobs import call, markdown
 
 from graspling.evaluation.intervals import wilson
@@ -31,13 +33,16 @@ SPLITS = ("object-wise", "image-wise")
 def run_fold(arguments: argparse.Namespace, network: str, split: str, fold: int) -> None:
     """Train one fold, then judge its test part."""
     folder = arguments.out / network / f"{split}-{fold}"
-    if (folder / "test.json").exists():
-        return
     recipe = dict(item.split("=", 1) for item in arguments.recipe).get(network, network)
     resume = ["--resume"] if (folder / "last.safetensors").exists() else []
     where = ["--data", arguments.data, "--split", split, "--fold", str(fold)]
     train = ["train", recipe, *where, "--out", str(folder), "--set", "threads=1", *resume]
     folder.mkdir(parents=True, exist_ok=True)
+    file = Path(recipe)
+    told = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else recipe
+    keep(folder, asked(train) | {"recipe": told})
+    if (folder / "test.json").exists():
+        return
     call(train, folder)
     part = folder / "test.json.part"
     model = folder / "best.safetensors"

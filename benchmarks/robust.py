@@ -8,7 +8,8 @@ another. Of generated frames the analytic label and a trial in simulation are kn
 camera stands at 1.57 m, twice as far as a critic knows, so its frames are brought to 0.7 m. Its
 files say no focal length: the five widths of its jaws are to each other as 1, 2, 3, 4 and 6; taken
 as centimetres they are 13 pixels each, which gives 2040 pixels. Each cell is one command whose JSON
-is kept: started again, it goes on where it was.
+is kept: started again, it goes on where it was, and refuses what was kept of other settings or of
+another model of the same name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asked import asked, keep
 from jobs import call, markdown, named
+from simulate import of_bytes
 
 from graspling.files import write_text
 
@@ -38,13 +41,17 @@ DETECTORS = {
 JACQUARD = ["--focal", "2040", "--distance", "0.7"]
 
 
-def judged(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> dict[str, Any]:
+def judged(
+    arguments: argparse.Namespace, name: str, options: Sequence[str], data: str
+) -> dict[str, Any]:
     """What `graspling evaluate --metric robust` says, from its file where it is there."""
     folder = arguments.out / name.replace(", ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "robust.json"
+    words = ["evaluate", "--metric", "robust", *options, "--data", data]
+    keep(folder, asked(words) | of_bytes(options) | {"data": data})
     if not file.exists():
-        call(["evaluate", "--metric", "robust", *options, "--json", file], folder)
+        call([*words, "--json", file], folder)
     found: dict[str, Any] = json.loads(file.read_text())
     arguments.cells[name] = found
     print(f"{name}: {found['robust']['successes']} of {found['n']} robust", flush=True)
@@ -63,8 +70,8 @@ def truth(arguments: argparse.Namespace, detectors: dict[str, list[str]]) -> str
     """Generated frames: a row a detector."""
     rows, limit = [], ["--limit", str(arguments.limit)]
     for name, options in detectors.items():
-        data = ["--data", arguments.data, "--truth", "physics", *limit]
-        found = judged(arguments, f"generated/{name}", [*options, *data])
+        more = [*options, "--truth", "physics", *limit]
+        found = judged(arguments, f"generated/{name}", more, arguments.data)
         columns = ("rectangle", "robust", "physics")
         label = found["label"]["robust"]
         values = [shown(found[c]) for c in columns] + [shown(label), f"{found['median_ms']:.1f}"]
@@ -97,7 +104,8 @@ def jacquard(arguments: argparse.Namespace, detectors: dict[str, list[str]]) -> 
             judged(
                 arguments,
                 f"jacquard-{kind}/{name}",
-                [*options, "--data", f"jacquard:{arguments.jacquard},depth={kind}", *JACQUARD],
+                [*options, *JACQUARD],
+                f"jacquard:{arguments.jacquard},depth={kind}",
             )
             for kind in ("perfect", "stereo")
         ]

@@ -8,13 +8,15 @@
 ``table``: each detector, protocol and kind of object; ``--models`` adds files to what is shipped.
 ``sweep``: how success falls off with depth noise, calibration error and camera height. ``link``:
 rectangle accuracy, the critic's verdict and success of many models, and how they hang together.
-Each cell is one `graspling` command whose JSON is kept: started again, it goes on where it was.
+Each cell is one `graspling` command whose JSON is kept: started again, it goes on where it was, and
+refuses what was kept of other settings or of another model of the same name.
 ``WHAT.md`` is the table, ``WHAT.json`` holds each cell with its command.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
 from itertools import product
@@ -22,10 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from asked import asked, keep
 from jobs import call, markdown, named
 from numpy.typing import NDArray
 from scatter import Dot, scatter
 
+from graspling import models
 from graspling.files import write_text
 from graspling.pictures import write_picture
 
@@ -67,12 +71,13 @@ def cell(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> di
     """What `graspling simulate` says, from its file where it is there."""
     folder = arguments.out / name.replace(", ", "-").replace(" ", "-")
     file = folder / "simulate.json"
+    words = ["simulate", *options, "--trials", arguments.trials, "--seed", arguments.seed]
+    words += ["--poses", arguments.poses]
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(folder, asked(words) | of_bytes(options))
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        common = ["--trials", arguments.trials, "--seed", arguments.seed]
-        common += ["--poses", arguments.poses, "--workers", arguments.workers]
-        failures = ["--failures", folder / "failures.png"]
-        call(["simulate", *options, *common, *failures, "--json", file], folder)
+        others = ["--workers", arguments.workers, "--failures", folder / "failures.png"]
+        call([*words, *others, "--json", file], folder)
     found: dict[str, Any] = json.loads(file.read_text())
     command = found["command"].split(" --failures")[0]
     if arguments.meshes:
@@ -80,6 +85,20 @@ def cell(arguments: argparse.Namespace, name: str, options: Sequence[str]) -> di
     arguments.cells[name] = {key: found[key] for key in KEPT} | {"command": command}
     print(f"{name}: {found['successes']} of {found['attempts']}", flush=True)
     return found
+
+
+def of_bytes(options: Sequence[str]) -> dict[str, str]:
+    """The model that the options choose by its bytes, as ``model``; nothing where it is no file."""
+    name = options[options.index("--model") + 1] if "--model" in options else ""
+    file = Path(name)
+    if not file.is_file():
+        if models.full_name(name) is None:
+            return {}
+        file = models.path(name)
+    weights = file.with_suffix(".bin")  # beside an .xml
+    parts = [file, weights] if file.suffix == ".xml" and weights.is_file() else [file]
+    found = hashlib.sha256(b"".join(part.read_bytes() for part in parts))
+    return {"model": found.hexdigest()[:12]}
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -127,14 +146,14 @@ def link(arguments: argparse.Namespace) -> str:
     rows, points, families = [], [], []
     for name, model in named(arguments.models).items():
         folder = arguments.out / "link" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "robust").mkdir(parents=True, exist_ok=True)
         judged = folder / "robust.json"
+        words = ["evaluate", *model, "--data", arguments.data, "--limit", arguments.limit]
+        words += ["--metric", "robust"]
+        # in a folder of its own: beside it lies what the trials are asked for
+        keep(folder / "robust", asked(words) | of_bytes(model) | {"data": arguments.data})
         if not judged.exists():
-            limit = ["--limit", arguments.limit, "--metric", "robust"]
-            call(
-                ["evaluate", *model, "--data", arguments.data, *limit, "--json", judged],
-                folder,
-            )
+            call([*words, "--json", judged], folder)
         scores = json.loads(judged.read_text())
         found = cell(arguments, f"link/{name}", model)
         point = [scores["rectangle"]["share"], scores["robust"]["share"], found["success"]]

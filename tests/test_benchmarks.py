@@ -106,3 +106,70 @@ def test_two_models_are_never_one_row(words: tuple[str, ...], tmp_path: Path) ->
         names = ["--models", *words, "shipped/graspling_s-generated-depth.onnx"]
         run("simulate.py", "table", *names, "--out", str(tmp_path))
     assert "there is a row" in failed.value.stderr
+
+
+SHARE = {"share": 0.5, "successes": 1, "interval": [0.4, 0.6]}
+SHARES = ("rectangle", "robust", "physics", "rectangle_right_given_not_robust")
+JUDGED = {
+    **dict.fromkeys((*SHARES, "rectangle_wrong_given_robust"), SHARE),
+    **{"n": 2, "label": {"robust": SHARE}, "median_ms": 1.0},
+    "cells": {
+        f"rectangle_{a}_{b}": 1 for a in ("right", "wrong") for b in ("robust", "not_robust")
+    },
+}
+TRIED = {
+    **dict.fromkeys(("attempts", "successes", "success", "lifted", "cleared", "workers"), 1),
+    **{"interval": [0, 1], "causes": {}, "trials_per_second": 1, "stages": {}, "command": ""},
+}
+TESTED = {"n": 2, "accuracy": 0.5, "by_angle": {"10": 0.5}, "iou_only": 0.5, "split_hash": "ab"}
+
+
+def refused(*words: str) -> str:
+    """Why a script stops at what is kept."""
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(*words)
+    return str(failed.value.stderr)
+
+
+def keep(file: Path, found: dict[str, object]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found))
+
+
+def test_a_cell_passes_for_no_verdict_on_another_model_of_its_name(tmp_path: Path) -> None:
+    keep(tmp_path / "generated" / "mine" / "robust.json", JUDGED)
+    model = tmp_path / "mine.onnx"
+    model.write_text("trained once")
+    words = ["robust.py", "--models", str(model), "--detectors", "mine", "--out", str(tmp_path)]
+    run(*words, "--data", "generated:first")
+    model.write_text("trained again")
+    assert "asked for with model " in refused(*words, "--data", "generated:first")
+
+
+def test_a_cell_passes_for_no_trials_of_other_settings(tmp_path: Path) -> None:
+    files = [tmp_path / "mine.onnx", tmp_path / "other.onnx"]
+    for number, file in enumerate(files):
+        file.write_text("trained once")
+        folder, share = tmp_path / "link" / file.stem, SHARE | {"share": 0.2 + 0.1 * number}
+        keep(folder / "robust.json", JUDGED | {"rectangle": share, "robust": share})
+        keep(folder / "simulate.json", TRIED | {"success": 0.2 + 0.1 * number})
+    words = ["simulate.py", "link", "--models", *map(str, files), "--out", str(tmp_path)]
+    words += ["--data", "generated:first"]
+    run(*words, "--workers", "2")
+    # the numbers do not depend on how many work
+    assert "asked for with poses 4, now it is 2" in refused(
+        *words, "--poses", "2", "--workers", "1"
+    )
+
+
+def test_a_fold_passes_for_none_of_another_recipe(tmp_path: Path) -> None:
+    folder, recipe = tmp_path / "ggcnn" / "image-wise-0", tmp_path / "own.yaml"
+    keep(folder / "test.json", TESTED)
+    rows = ({"kind": "validation", "accuracy": 0.5}, {"kind": "epoch", "seconds": 1})
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe.write_text("lr: 0.1")
+    words = ["cornell.py", "--data", "cornell:none", "--out", str(tmp_path), "--folds", "0"]
+    words += ["--networks", "ggcnn", "--splits", "image-wise", "--recipe"]
+    run(*words, f"ggcnn={recipe}")
+    recipe.write_text("lr: 0.2")
+    assert "asked for with recipe " in refused(*words, f"ggcnn={recipe}")

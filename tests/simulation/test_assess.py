@@ -12,6 +12,7 @@ from sim_blocks import box, scene, view  # noqa: E402
 from graspling.gripper import Box, Gripper  # noqa: E402
 from graspling.simulation.assess import assess  # noqa: E402
 from graspling.simulation.collision import HeightMap  # noqa: E402
+from graspling.simulation.contacts import close  # noqa: E402
 from graspling.simulation.labels import label_shapes  # noqa: E402
 from graspling.simulation.shapes import Shapes  # noqa: E402
 
@@ -44,6 +45,17 @@ def test_a_box_by_hand():
     # a corner between the pads: the faces need more friction than there is
     corner = judged([[0, 0, 0.58]], np.deg2rad(40), 0.078)
     assert corner.q.tolist() == [0] and corner.state[0] != 1
+
+
+def test_what_is_beside_the_pads_is_not_touched():
+    made, camera = scene(box(0.04, 0.08, 0.04)), view(0.6)
+    shapes = Shapes.from_model(made.model, made.data, camera.world_from_camera, made.bodies)
+    place = np.array([[0, 0, 0.58], [0.036, 0, 0.58]], np.float32)  # around it, beside it
+    width = np.array([0.05, 0.03], np.float32)
+    found = close(shapes, place, np.zeros(2, np.float32), width, (0.02, 0.015))
+    assert found.touch.tolist() == [True, False]
+    assert found.owner.tolist() == [[0, 0], [-1, -1]]
+    assert found.share[1].tolist() == [0, 0] and not found.normals[1].any()
 
 
 def test_jaws_that_stay_apart_and_hands_that_are_not_symmetric():

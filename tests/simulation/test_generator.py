@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from fake_scenes import Broken, Fake, table
 from graspling.camera import Intrinsics
 from graspling.datasets import open_dataset
 from graspling.errors import GrasplingError, InputError
-from graspling.simulation import codec, shards
+from graspling.simulation import codec, generator, shards
 from graspling.simulation.generator import generate
 from graspling.simulation.manifest import Manifest, Settings, versions
 from graspling.simulation.pools import POOLS, pool_of_procedural, pool_of_scene, pools_of
@@ -202,6 +205,27 @@ def test_a_scene_does_not_depend_on_those_before_it(simulator: Simulator) -> Non
     assert after.frames == alone.frames and after.objects == alone.objects
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), OSError("no driver")])
+def test_what_the_machine_fails_at_is_no_other_scene(
+    simulator: Simulator, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the engine's failures are drawn again: the same settings give the same bytes."""
+    tries = []
+
+    def fails(number: int, attempt: int, note: str) -> str:
+        tries.append(attempt)
+        if len(tries) == 1:
+            raise error
+        return note
+
+    monkeypatch.setattr(simulator, "_make", fails)
+    with pytest.raises(type(error)):
+        simulator(0)
+    tries.clear()
+    error = RuntimeError("the engine became unstable")
+    assert "RuntimeError" in simulator(0) and tries == [0, 1]
+
+
 def test_labels_of_simulated_frames_lie_on_their_objects(simulator: Simulator) -> None:
     record = simulator(7)
     assert record.kind in ("single", "cluttered", "stacked") and not record.note
@@ -232,6 +256,32 @@ def test_the_files_of_the_tutorial_generate(simulator: Simulator, tmp_path: Path
     description = codec.decode_description(frame.members[codec.DESCRIPTION])
     assert description["gripper"] == "my_gripper" and description["camera"] == "my_camera"
     assert 0.45 <= description["world_from_camera"][2][3] <= 0.75 and frame.counts[0] > 0
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no cluster"), RuntimeError("old version")])
+def test_a_cluster_that_is_not_there_is_no_full_disk(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: object) -> NoReturn:
+        raise error
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(sys, "executable", "python")
+    with pytest.raises(InputError, match=f"--ray auto: {error}"):
+        generate(SETTINGS, tmp_path / "out", ray="auto", factory=Fake, progress=False)
+
+
+def test_workers_that_cannot_be_started_are_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def local(*_: object) -> Iterator[NoReturn]:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        yield
+
+    monkeypatch.setattr(generator, "local", local)
+    with pytest.raises(GrasplingError, match="^no scene arrived: .*temporarily unavailable"):
+        generate(SETTINGS, tmp_path / "out", factory=Fake, progress=False)
 
 
 @pytest.mark.slow

@@ -144,3 +144,14 @@ def test_a_frame_without_a_table_cannot_be_read():
 def test_nonsense_is_refused(name, value):
     with pytest.raises(InputError, match=name):
         DepthNoise(**{name: value})
+
+
+@pytest.mark.parametrize("width", [320, 640, 1280])
+def test_a_sensor_has_the_same_error_in_metres_on_images_of_any_width(width: int) -> None:
+    camera = K.resize(width, width * 3 // 4)
+    depth = np.full((camera.height, camera.width), 0.9, np.float32)
+    noise = DepthNoise(step=0, edge_loss=0, windows=0, loss=0)
+    expected = noise.apply(np.full((480, 640), 0.9, np.float32), K, rng(1)).std()
+    found = noise.for_width(width).apply(depth, camera, rng(2)).std()
+    assert found == pytest.approx(expected, rel=0.15)
+    assert noise.for_width(640) == noise

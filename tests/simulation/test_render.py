@@ -100,7 +100,7 @@ def test_a_known_point_is_where_the_intrinsics_say(renderer):
         scene = placed([([box(6, 6, 6)], place, np.eye(3))])
         view = sample_view(camera, random, scene)
         frame = renderer.render(scene, view)
-        point = view.camera_from_world @ [*place, 1]
+        point = np.linalg.inv(view.world_from_camera) @ [*place, 1]
         u, v = view.intrinsics.project(point[:3])
         rows, columns = np.nonzero(frame.segmentation == 1)
         assert abs(columns.mean() - u) < 0.6 and abs(rows.mean() - v) < 0.6

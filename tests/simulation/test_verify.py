@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import sim_blocks as blocks
 
+from graspling.errors import InputError
 from graspling.gripper import Gripper
+from graspling.simulation import verify as verifying
 from graspling.simulation.verify import KEYS, Trials, summarise, verify
 
 
@@ -54,7 +57,13 @@ def make(kind: str, rng: np.random.Generator) -> tuple[Any, Any]:
     bodies = [blocks.box(x, y, z)]
     if kind == "cluttered":
         bodies.append(blocks.box(x, y, z, at=(x + 0.008, 0.0)))
-    return blocks.scene(*bodies), blocks.view(tilt=rng.uniform(0, 0.3), turn=rng.uniform(0, 3))
+    scene = blocks.scene(*bodies)
+    scene.objects = things(*(f"{x:.6f}-{number}" for number in range(len(bodies))))
+    return scene, blocks.view(tilt=rng.uniform(0, 0.3), turn=rng.uniform(0, 3))
+
+
+def things(*ids: str) -> tuple[Any, ...]:
+    return tuple(SimpleNamespace(id=name) for name in ids)
 
 
 def test_boxes_are_as_labelled() -> None:
@@ -71,3 +80,44 @@ def test_boxes_are_as_labelled() -> None:
     assert result["objects"]["single"] >= 4 and calls[-1][0] == "cluttered"
     alone = verify(make, panda, seed=1, grasps=30, objects=4, kinds=("cluttered",))
     assert alone["positives"]["cluttered"] == result["positives"]["cluttered"]
+
+
+def test_an_object_that_comes_again_is_the_same_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where there are fewer than wanted, it ends without the others."""
+    pytest.importorskip("mujoco", reason="trials need MuJoCo: pip install 'graspling[sim]'")
+    monkeypatch.setattr(verifying, "_PATIENCE", 3)
+
+    def same(kind: str, rng: np.random.Generator) -> tuple[Any, Any]:
+        scene = blocks.scene(
+            blocks.box(0.04, 0.04, 0.04, at=(-0.1, 0)), blocks.box(0.03, 0.05, 0.04, at=(0.1, 0))
+        )
+        scene.objects = things("cube", "brick")
+        return scene, blocks.view()
+
+    panda, calls = Gripper.load("panda"), []
+    result = verify(
+        same, panda, grasps=30, objects=20, kinds=("cluttered",),
+        progress=lambda *what: calls.append(what),
+    )  # fmt: skip
+    assert result["objects"]["cluttered"] == 2 and len(calls) > 3
+    assert result["positives"]["cluttered"] + result["negatives"]["cluttered"] >= 30
+
+
+def test_it_ends_where_nothing_can_be_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "_PATIENCE", 3)
+    none, scenes = np.zeros(0, bool), []
+    nothing = Trials(np.zeros(0, np.intp), np.zeros(0, np.int8), none, none)
+    monkeypatch.setattr(verifying, "run", lambda *_: nothing)
+
+    def cube(kind: str, rng: np.random.Generator) -> tuple[Any, Any]:
+        scenes.append(kind)
+        return SimpleNamespace(objects=things("cube" if len(scenes) % 2 else "box")), None
+
+    with pytest.raises(InputError, match="single: 3 scenes in a row without a grasp to execute"):
+        verify(cube, Gripper.load("panda"), kinds=("single",))
+    assert len(scenes) == 3
+
+
+def test_a_grasp_at_least_is_executed() -> None:
+    with pytest.raises(InputError, match="grasps is 0, expected 1 or more"):
+        verify(make, Gripper.load("panda"), grasps=0, objects=0)

@@ -23,8 +23,6 @@ from graspling.simulation.noise import DepthNoise
 
 Affine = NDArray[np.float64]
 
-# Width of the images that DepthNoise() is stated for, pixels.
-_SENSOR_WIDTH = 640
 # The largest values of what is no share or probability (and no more than a metre).
 _MOST = {"rotation_deg": 360.0, "sensor_noise": 100.0}
 
@@ -127,8 +125,7 @@ class Augmentation:
                 "know; set augmentation.sensor_noise to 0"
             )
         noise = DepthNoise().scaled(float(rng.uniform(0, self.sensor_noise)))
-        resized = noise.resized(depth.shape[1] / _SENSOR_WIDTH)
-        return resized.apply(depth, sample.intrinsics, rng)
+        return noise.for_width(depth.shape[1]).apply(depth, sample.intrinsics, rng)
 
     def geometry(self, rng: np.random.Generator, height: int, width: int) -> tuple[Affine, float]:
         """A random affine (2, 3) about the frame's centre, and its magnification."""

@@ -51,7 +51,7 @@ from graspling.simulation.noise import DepthNoise
 from graspling.simulation.shards import ShardIndex, read_members
 
 # To be raised when a shard is decoded to other pixels than before: frames kept on disk are of one.
-_DECODING = 1
+_DECODING = 2
 # The affine (2, 3) to frames of half the size; pixel (0, 0) stays where it is.
 _HALF = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
 # Memory of one kept label: six numbers of eight bytes and some share of the tables.
@@ -198,7 +198,8 @@ class Generated(Dataset):
         depth = codec.decode_depth(members[codec.DEPTH])
         if self.noise > 0:
             rng = np.random.default_rng([0, zlib.crc32(sample_id.encode())])
-            depth = DepthNoise().scaled(self.noise).apply(depth, intrinsics, rng)
+            sensor = DepthNoise().for_width(intrinsics.width).scaled(self.noise)
+            depth = sensor.apply(depth, intrinsics, rng)
         return depth, intrinsics
 
     def labels(self, sample_id: str) -> Labels:

@@ -50,6 +50,7 @@ def on_ray(
 
     Raises:
         MissingExtraError: Ray is not installed.
+        InputError: there is no such cluster, or it cannot be used.
         GrasplingError: a scene cannot be made.
     """
     try:
@@ -65,7 +66,11 @@ def on_ray(
     ours = not ray.is_initialized()
     if ours:
         place: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
-        ray.init(**place, log_to_driver=False, runtime_env={"env_vars": SINGLE})
+        try:
+            ray.init(**place, log_to_driver=False, runtime_env={"env_vars": SINGLE})
+        except (ConnectionError, RuntimeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"--ray {address or 'local'}: {reason}") from None
     # Ray makes a task again when its worker dies
     task: Any = ray.remote(num_cpus=1, max_retries=TRIES)(_remote)
     running: dict[Any, int] = {}

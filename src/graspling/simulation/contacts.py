@@ -105,10 +105,11 @@ def close(
     left = _reduce(np.minimum, enter.min(axis=1, initial=np.inf), grasp, count, np.inf)
     right = _reduce(np.maximum, leave.max(axis=1, initial=-np.inf), grasp, count, -np.inf)
     touch = np.isfinite(left)
+    met = touch[grasp, None]
     jaws = []
     for stop, where in (
-        (left, enter <= left[grasp, None] + PATCH),
-        (right, leave >= right[grasp, None] - PATCH),
+        (left, met & (enter <= left[grasp, None] + PATCH)),
+        (right, met & (leave >= right[grasp, None] - PATCH)),
     ):
         jaws.append(_patch(shapes, (grasp, part), where, stop, place, axes, (steps[0], steps[1])))
     owner, normals, patch, share = (np.stack(column, 1) for column in zip(*jaws, strict=True))

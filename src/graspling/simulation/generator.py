@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from graspling.errors import InputError
+from graspling.errors import GrasplingError, InputError
 from graspling.simulation.cluster import on_ray
 from graspling.simulation.manifest import FILE, Manifest, Settings, versions
 from graspling.simulation.pool import Factory, local
@@ -62,7 +62,8 @@ def generate(
         progress: show a bar on standard error.
 
     Raises:
-        InputError: the folder holds something else; the disk is full (what is done stays).
+        InputError: the folder holds something else; the disk is full (what is done stays); there
+            is no such cluster.
         GrasplingError: a scene cannot be made.
         MissingExtraError: MuJoCo or Ray is not installed.
     """
@@ -158,7 +159,10 @@ class _Inbox:
     def take(self, number: int) -> SceneRecord:
         """Wait for that scene."""
         while number not in self.early:
-            record = next(self.records)
+            try:
+                record = next(self.records)
+            except OSError as error:  # a failed write is an OSError too, and told otherwise
+                raise GrasplingError(f"no scene arrived: {error}") from error
             self.early[record.number] = record
             self._count(record)
         return self.early.pop(number)

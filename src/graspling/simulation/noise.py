@@ -35,9 +35,12 @@ Depth = NDArray[np.float32]
 Generator = np.random.Generator
 
 
+_WIDTH = 640  # pixels, of the images that a sensor's lengths are stated for
+
+
 @dataclass(frozen=True)
 class DepthNoise:
-    """Of one sensor.
+    """Of one sensor; lengths in pixels are those of images 640 pixels wide, see ``for_width``.
 
     Attributes:
         baseline: between the two cameras, or camera and projector, metres; > 0 means that the
@@ -102,6 +105,10 @@ class DepthNoise:
         values = {name: getattr(self, name) * factor for name in names}
         radius = self.window_radius * factor
         return replace(self, **values, window_radius=radius, windows=self.windows / factor**2)
+
+    def for_width(self, width: int) -> DepthNoise:
+        """The same sensor on images so many pixels wide."""
+        return self.resized(width / _WIDTH)
 
     def apply(self, depth: Depth, intrinsics: Intrinsics, rng: Generator) -> Depth:
         """(H, W) float32 metres as the sensor would give them, 0 = missing.

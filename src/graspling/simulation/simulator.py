@@ -54,7 +54,8 @@ class Simulator:
         for attempt in range(_TRIES):
             try:
                 return self._make(number, attempt, "; ".join(notes))
-            except GrasplingError:
+            # what the machine lacks at the moment must not decide which scene it is
+            except (GrasplingError, MemoryError, OSError):
                 raise
             except Exception as error:
                 notes.append(f"drawn again after {type(error).__name__}: {error}")

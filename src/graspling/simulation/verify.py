@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graspling.errors import InputError
 from graspling.gripper import Gripper
 from graspling.simulation.labels import (
     AMBIGUOUS,
@@ -29,6 +30,7 @@ KINDS = ("single", "cluttered", "stacked")
 KEYS = ("positives", "positives_hold", "negatives", "negatives_fail", "recall", "ambiguous_share")
 _PER_OBJECT = 12  # grasps executed
 _CANDIDATES = 40  # drawn an object
+_PATIENCE = 200  # scenes in a row that bring no grasp to execute, or no other object
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Trials:
     """N candidates of one kind of scene; those that are antipodal (see ``FrameLabels``).
 
     Attributes:
-        object: (N,) number of the object, over all scenes.
+        object: (N,) number of the object, the same wherever it comes again.
         state: (N,) 1 positive, 0 ambiguous, -1 negative.
         tried: (N,) executed; held: (N,) and the object hung in the gripper afterwards.
     """
@@ -65,7 +67,8 @@ def verify(
         make: a settled scene and a view for a kind of scene and a random generator; scenes without
             objects are skipped.
         grasps, objects: least numbers of positives and negatives executed and of objects that they
-            belong to, in each kind of scene.
+            belong to, in each kind of scene. Where there are fewer objects, 200 scenes in a row
+            without another one are enough.
         progress: called with the kind, the grasps executed, those wanted and the objects, after
             each scene.
 
@@ -76,34 +79,48 @@ def verify(
         ambiguous among all antipodal candidates. Beside them ``intervals`` (95 %, by objects, of
         the four shares), ``objects``, ``scenes``, ``ambiguous_hold`` (share of executed ambiguous
         ones), ``gripper`` and ``seed``.
+
+    Raises:
+        InputError: no grasp is wanted, or 200 scenes in a row had none to execute.
     """
+    if grasps < 1:
+        raise InputError(f"grasps is {grasps}, expected 1 or more")
     settings = settings or LabelSettings()
     result: dict[str, Any] = {key: {} for key in KEYS}
     result |= {"intervals": {}, "ambiguous_hold": {}, "objects": {}, "scenes": {}}
     result |= {"gripper": gripper.name, "seed": seed}
     for kind in kinds:
         parts: list[Trials] = []
-        executed = seen = met = number = 0
-        while executed < grasps or met < objects:
+        numbers: dict[str, int] = {}
+        met: set[int] = set()
+        executed = number = useful = new = 0
+        while executed < grasps or (len(met) < objects and number - new < _PATIENCE):
+            if number - useful >= _PATIENCE:
+                raise InputError(
+                    f"{kind}: {_PATIENCE} scenes in a row without a grasp to execute; are there "
+                    f"objects that fit between the pads of {gripper.name}?"
+                )
             # the same stream whatever other kinds are verified
             rng = np.random.default_rng([seed, KINDS.index(kind) if kind in KINDS else 9, number])
             number += 1
             scene, view = make(kind, rng)
             if not len(scene.objects):
                 continue
-            parts.append(run(scene, view, gripper, rng, settings, trial, seen))
-            seen += len(scene.objects)
+            parts.append(run(scene, view, gripper, rng, settings, trial, numbers))
             counts = parts[-1].tried & (parts[-1].state != AMBIGUOUS)
             executed += int(counts.sum())
-            met += len(np.unique(parts[-1].object[counts]))
+            known = len(met)
+            met.update(parts[-1].object[counts].tolist())
+            useful = number if counts.any() else useful
+            new = number if len(met) > known else new
             if progress is not None:
-                progress(kind, executed, grasps, met)
+                progress(kind, executed, grasps, len(met))
         trials = _join(parts)
         shares, intervals = summarise(trials)
         for key, value in shares.items():
             result[key][kind] = value
         result["intervals"][kind] = intervals
-        result["objects"][kind] = met
+        result["objects"][kind] = len(met)
         result["scenes"][kind] = number
     return result
 
@@ -115,9 +132,15 @@ def run(
     rng: np.random.Generator,
     settings: LabelSettings,
     trial: TrialSettings | None = None,
-    first: int = 0,
+    numbers: dict[str, int] | None = None,
 ) -> Trials:
-    """Label one scene and execute about 12 grasps of each object; objects count from ``first``."""
+    """Label one scene and execute about 12 grasps of each object.
+
+    Args:
+        numbers: of the objects by id; those that are not in it yet are added.
+    """
+    numbers = {} if numbers is None else numbers
+    own = [numbers.setdefault(thing.id, len(numbers)) for thing in scene.objects]
     count = len(scene.objects)
     many = _CANDIDATES * count
     wanted = replace(settings, candidates=many, robust=many, aligned=0.0)
@@ -131,7 +154,7 @@ def run(
         result = world.execute(poses[row], float(labels.width[row]), int(labels.object[row]))
         held[row] = result.held
         executed[row] = result.cause != "unstable"
-    return Trials(labels.object + first, labels.state, executed, held)
+    return Trials(np.array(own, np.intp)[labels.object], labels.state, executed, held)
 
 
 def summarise(

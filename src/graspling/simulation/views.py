@@ -30,8 +30,9 @@ class CameraModel:
         height: least and largest distance of the camera above the table, along world z.
         tilt: largest angle between its axis and the vertical, at most 20 degrees.
         offset: largest distance between the point that it looks at and the middle of the objects.
-        baseline, disparity_step: of a stereo or pattern sensor, metres and pixels, for sensor
-            noise (``noise.py``).
+        baseline, disparity_step: of a stereo or pattern sensor, metres and pixels. Only the depth
+            noise of ``graspling simulate`` reads them; the noise of training and of generated data
+            that are read with ``noise=`` is a PrimeSense's (``noise.DepthNoise()``).
     """
 
     name: str
@@ -111,12 +112,6 @@ class CameraView:
 
     intrinsics: Intrinsics
     world_from_camera: Floats
-
-    @property
-    def camera_from_world(self) -> Floats:
-        """(4, 4)."""
-        turn, place = self.world_from_camera[:3, :3], self.world_from_camera[:3, 3]
-        return pose(turn.T, -turn.T @ place)
 
 
 def sample_view(camera: CameraModel, rng: np.random.Generator, scene: Scene) -> CameraView:

@@ -22,7 +22,7 @@ from graspling.simulation.canvas import gl_context  # noqa: E402
 from graspling.simulation.robot import run  # noqa: E402
 from graspling.simulation.robot.cell import Cell  # noqa: E402
 from graspling.simulation.robot.looking import LookSettings, RobotCamera  # noqa: E402
-from graspling.simulation.robot.pick import CAUSES, Outcome  # noqa: E402
+from graspling.simulation.robot.pick import CAUSES, Outcome, failed  # noqa: E402
 from graspling.simulation.robot.run import Result, simulate  # noqa: E402
 from graspling.simulation.robot.settings import Settings  # noqa: E402
 from graspling.simulation.robot.trials import (  # noqa: E402
@@ -84,6 +84,27 @@ def test_a_table_is_cleared_and_the_last_one_cut_off() -> None:
     result = simulate(settings, 3, progress=False)
     assert result.attempts[:2] == list(record.attempts) and len(result.attempts) == 3
     assert result.trials == 2 and result.objects == 2  # the second table counts half: not at all
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), OSError("no driver")])
+def test_what_the_machine_fails_at_is_no_other_trial(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the engine's failures are drawn again: the same settings give the same numbers."""
+    maker, tries = TrialMaker(ORACLE), []
+
+    def fails(number: int, again: int, note: str) -> str:
+        tries.append(again)
+        if len(tries) == 1:
+            raise error
+        return note
+
+    monkeypatch.setattr(maker, "_do", fails)
+    with pytest.raises(type(error)):
+        maker(0)
+    tries.clear()
+    error = RuntimeError("the engine became unstable")
+    assert "RuntimeError" in maker(0) and tries == [0, 1]
 
 
 def test_what_left_the_picture_is_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +245,17 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
     assert sheet.is_file() == (found["successes"] < 1)
 
 
+def test_json_is_alone_on_standard_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Result([Attempt("", failed("no grasp"), 0.0)], ["table 0"], trials=1, seconds=1.0)
+    monkeypatch.setattr("graspling.cli.simulate.simulate", lambda *_, **__: nothing)
+    assert main(["simulate", "--trials", "1", "--json", "-"]) == 0
+    out, told = capsys.readouterr()
+    assert json.loads(out)["causes"]["no grasp"] == 1
+    assert "the model never found a grasp" in told
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -237,6 +269,7 @@ def test_the_command_writes_json_film_and_failures(tmp_path: Path) -> None:
         ("--moving 0.1 --protocol stacked", "only a single object"),
         ("--count 50", "count is 50"),
         ("--rerank", "the oracle needs no critic"),
+        ("--approach gravity", "the oracle grasps along the camera's axis"),
         ("--critic nobody", "nothing asks it"),
         ("--failures sheet.foo", ".png"),
         ("--gripper own.yaml --json own.yaml", "is an input"),

@@ -91,8 +91,9 @@ class RobotCamera:
     def __init__(self, settings: LookSettings, kinematics: Kinematics) -> None:
         self.settings = settings
         self.model = CameraModel.load(settings.camera)
-        step = self.model.disparity_step
-        self._noise = replace(DepthNoise(), baseline=self.model.baseline, step=step)
+        sensor = DepthNoise().for_width(self.model.intrinsics.width)
+        own = {"baseline": self.model.baseline, "step": self.model.disparity_step}
+        self._noise = replace(sensor, **own)
         self._renderer = Renderer()
         if settings.mount == "hand":
             straight = self._pose(np.array([0.0, 0, -1]), settings.height)

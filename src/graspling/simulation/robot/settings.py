@@ -29,7 +29,7 @@ class Settings:
         seed: of everything random.
         gripper: name or YAML file.
         look: of the camera.
-        approach: along the camera's axis, or along gravity.
+        approach: along the camera's axis, or along gravity (not with the oracle).
         closed_loop: look again on the way, twice, and follow the grasp.
         moving: speed of a single object while the robot looks, m/s.
         poses: of an object (single).
@@ -68,6 +68,8 @@ class Settings:
                 raise InputError(f"{name} is {getattr(self, name)}, expected {least} to {most}")
         if self.model == ORACLE and (self.rerank or self.fallback or self.critic):
             raise InputError("the oracle needs no critic; leave out --rerank, --fallback, --critic")
+        if self.model == ORACLE and self.approach != "camera":
+            raise InputError("the oracle grasps along the camera's axis; leave out --approach")
         if not 0 <= self.moving <= 0.2:
             raise InputError(f"moving is {self.moving} m/s, expected 0 to 0.2")
         if self.moving and self.protocol != "single":

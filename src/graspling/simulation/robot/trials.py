@@ -109,7 +109,8 @@ class TrialMaker:
         for again in range(_TRIES):
             try:
                 return self._do(number, again, "; ".join(notes))
-            except GrasplingError:
+            # what the machine lacks at the moment must not decide which trial it is
+            except (GrasplingError, MemoryError, OSError):
                 raise
             except Exception as error:
                 notes.append(f"drawn again after {type(error).__name__}: {error}")
