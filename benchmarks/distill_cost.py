@@ -69,7 +69,8 @@ def measure(name: str, teacher: str, size: int, batch_size: int) -> dict[str, fl
         )
         image = torch.randn(batch_size, student.channels, size, size)
         still = torch.eye(2, 3).expand(batch_size, 2, 3).clone()
-        views = TwoViews(image, image, still, (None,) * batch_size, ("half",) * batch_size, 0)
+        unknown, rules = (None,) * batch_size, ("half",) * batch_size
+        views = TwoViews(image, image, still, unknown, unknown, rules, 0)
     elif teacher:
         assert recipe.distill is not None
         more = batch_size if recipe.distill.hidden else 0
