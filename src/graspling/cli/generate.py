@@ -127,7 +127,7 @@ def verify(options: Verify) -> None:
     simulator = Simulator(settings)
     kinds = KINDS if options.scene == "mixed" else (options.scene,)
     often = 0.2 if sys.stderr.isatty() else 30
-    with tqdm(unit="grasp", mininterval=often, file=sys.stderr, leave=False) as bar:
+    with tqdm(unit="grasp", delay=2, mininterval=often, file=sys.stderr, leave=False) as bar:
 
         def progress(kind: str, done: int, wanted: int, objects: int) -> None:
             bar.set_description(f"{kind}, {objects} objects", refresh=False)
