@@ -11,7 +11,6 @@ same name; `--recipe NETWORK=FILE` takes another. Folds of another recipe are re
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from asked import asked, keep
+from asked import asked, digest, keep
 from jobs import call, markdown
 
 from graspling.evaluation.intervals import wilson
@@ -39,7 +38,7 @@ def run_fold(arguments: argparse.Namespace, network: str, split: str, fold: int)
     train = ["train", recipe, *where, "--out", str(folder), "--set", "threads=1", *resume]
     folder.mkdir(parents=True, exist_ok=True)
     file = Path(recipe)
-    told = hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else recipe
+    told = digest(file) if file.is_file() else recipe
     keep(folder, asked(train) | {"recipe": told})
     if (folder / "test.json").exists():
         return

@@ -16,7 +16,6 @@ refuses what was kept of other settings or of another model of the same name.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Sequence
 from itertools import product
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asked import asked, keep
+from asked import asked, digest, keep
 from jobs import call, markdown, named
 from numpy.typing import NDArray
 from scatter import Dot, scatter
@@ -97,8 +96,7 @@ def of_bytes(options: Sequence[str]) -> dict[str, str]:
         file = models.path(name)
     weights = file.with_suffix(".bin")  # beside an .xml
     parts = [file, weights] if file.suffix == ".xml" and weights.is_file() else [file]
-    found = hashlib.sha256(b"".join(part.read_bytes() for part in parts))
-    return {"model": found.hexdigest()[:12]}
+    return {"model": digest(*parts)}
 
 
 def shown(found: dict[str, Any]) -> str:
