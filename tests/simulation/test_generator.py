@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -270,6 +271,20 @@ def test_a_cluster_that_is_not_there_is_no_full_disk(
     monkeypatch.setattr(sys, "executable", "python")
     with pytest.raises(InputError, match=f"--ray auto: {error}"):
         generate(SETTINGS, tmp_path / "out", ray="auto", factory=Fake, progress=False)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_host_that_does_not_answer_is_told_before_ray_waits_for_it(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:  # bound, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{nobody.getsockname()[1]}"
+        ray = SimpleNamespace(is_initialized=lambda: False, init=lambda **_: pytest.fail("waits"))
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        monkeypatch.setattr(sys, "executable", "python")
+        with pytest.raises(InputError, match=f"--ray {address}: .*refused.*`ray start --head`"):
+            generate(SETTINGS, tmp_path / "out", ray=address, factory=Fake, progress=False)
 
 
 def test_workers_that_cannot_be_started_are_no_full_disk(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sys
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
@@ -65,6 +67,7 @@ def on_ray(
         )
     ours = not ray.is_initialized()
     if ours:
+        _reach(address)
         place: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
         try:
             ray.init(**place, log_to_driver=False, runtime_env={"env_vars": SINGLE})
@@ -97,3 +100,22 @@ def on_ray(
             ray.cancel(reference, force=False)
         if ours:
             ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise where no one answers at HOST:PORT: Ray itself waits for minutes.
+
+    Raises:
+        InputError: nothing listens there.
+    """
+    place = re.fullmatch(r"(?:ray://)?(?P<host>[^/]+):(?P<port>\d{1,5})", address)
+    if place is None:
+        return
+    try:
+        host = place["host"].strip("[]")  # of an IPv6 address
+        socket.create_connection((host, int(place["port"])), timeout=5).close()
+    except (OSError, OverflowError, UnicodeError) as error:  # also a port or name that none can be
+        raise InputError(
+            f"--ray {address}: {getattr(error, 'strerror', None) or error}; is it the address that "
+            "`ray start --head` told (with ray:// the port is 10001 there)?"
+        ) from None
